@@ -1,0 +1,4 @@
+"""The verbs of `suanli-controller`, one module each.
+
+They parse, call the other rooms and print; they decide nothing.
+"""

@@ -1,0 +1,9 @@
+"""The command group that every verb hangs on."""
+
+import click
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="suanli-controller")
+def cli() -> None:
+    """Suanli: one control plane over a city's clouds and edge boxes."""
