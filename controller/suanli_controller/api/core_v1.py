@@ -1,8 +1,8 @@
 """The parts of core Kubernetes kinds that the hub reads, and nothing more.
 
-A field that is not here is skipped unread, which makes decoding straight from bytes several times faster than full
-models. Field names are Kubernetes' own, and every field is optional. For writing, reconcilers make plain dicts: these
-structs are never sent.
+A field that is not here is skipped unread, which makes decoding straight from bytes several times faster than
+full models. Field names are Kubernetes' own, and every field is optional. For writing, reconcilers make plain
+dicts: these structs are never sent.
 """
 
 import datetime as dt

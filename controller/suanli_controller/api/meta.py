@@ -73,7 +73,7 @@ class LabelSelectorRequirement(Part, frozen=True):
 
 
 class LabelSelector(Part, frozen=True):
-    """Which objects are meant, by their labels: all requirements must hold, an empty selector means all objects."""
+    """Which objects are meant, by their labels: all requirements must hold, an empty one means all objects."""
 
     match_labels: Annotated[
         dict[LabelKey, LabelValue], Meta(max_length=64, description="Labels that must have exactly these values.")

@@ -17,6 +17,8 @@ SITE_FINALIZER: Final = f"{GROUP}/site-cleanup"
 # What we write on objects of ours, in clouds and on the hub.
 WORKLOAD_UID_LABEL: Final = f"{GROUP}/workload-uid"
 HUB_UID_LABEL: Final = f"{GROUP}/hub-uid"
+VARIANT_LABEL: Final = f"{GROUP}/variant"
+PLACED_SITE_LABEL: Final = f"{GROUP}/site"  # on objects and pods at a site: sites share the hub's namespaces
 WORKLOAD_ANNOTATION: Final = f"{GROUP}/workload"
 ABANDON_ANNOTATION: Final = f"{GROUP}/abandon"
 # The one build of a workload that names no variants; it stands in generated names and in status.placements.
@@ -26,8 +28,8 @@ DEFAULT_VARIANT: Final = "default"
 SYSTEM_NAMESPACE: Final = "suanli-system"
 HUB_CONFIG_MAP: Final = "suanli-hub"
 
-# Facts on Nodes. The box or the cloud's owner may write the first group; only the hub can write the second (granted)
-# one, because NodeRestriction forbids a node to touch its prefix.
+# Facts on Nodes. The box or the cloud's owner may write the first group; only the hub can write the second, the
+# granted one, because NodeRestriction forbids a node to touch its prefix.
 ARCH_LABEL: Final = "kubernetes.io/arch"
 OS_TYPE_LABEL: Final = "kubernetes.io/os"
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
