@@ -32,3 +32,7 @@ lint: setup ## ruff, mypy strict, import-linter
 format: setup ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: agent-proto
+agent-proto: setup ## generate the agent's CRI messages from runtime/cri.proto
+	cd agents && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. suanli_agent/runtime/cri.proto
