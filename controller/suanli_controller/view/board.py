@@ -6,6 +6,8 @@ Pure bookkeeping: no sockets, no clock. `put` of an equal row costs a comparison
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+
 from suanli_controller.view import model
 
 TABLES = ("clouds", "sites", "nodes", "workloads", "algorithms")
@@ -115,7 +117,8 @@ class Board:
 
         Call it right after `tick`: rows changed since then are told again by the next delta, which does no harm.
         """
-        first = model.Rows(centre=self.centre, **{t: list(self.tables[t].values()) for t in TABLES if t in _SMALL})
+        small: dict[str, Any] = {name: list(self.tables[name].values()) for name in _SMALL}
+        first = model.Rows(centre=self.centre, **small)
         parts = [first, *self._parts("nodes"), *self._parts("workloads")]
         for number, rows in enumerate(parts, 1):
             yield model.SnapshotPart(
@@ -125,7 +128,7 @@ class Board:
     def _parts(self, table: str) -> list[model.Rows]:
         rows = list(self.tables[table].values())
         slices = (rows[i : i + ROWS_IN_A_PART] for i in range(0, len(rows), ROWS_IN_A_PART))
-        return [model.Rows(**{table: part}) for part in slices]
+        return [msgspec.structs.replace(_NO_ROWS, **{table: part}) for part in slices]
 
 
 _SMALL = ("clouds", "sites", "algorithms")

@@ -72,10 +72,22 @@ class Centre(Row, frozen=True):
     domestic: Domestic = Domestic()
 
 
+class Units(Row, frozen=True):
+    """Compute units times a thousand: of cores (general) and of accelerators (intelligent), and their peak
+    rates.
+    """
+
+    general_milli: int = 0
+    intelligent_milli: int = 0
+    gigaflops_fp16: int = 0
+    gigaops_int8: int = 0
+
+
 class Capacity(Row, frozen=True):
     """One hardware class in one place; `key` is architecture.family.os.accelerator.
 
-    `allocatable` and `largest_free` are of ready, schedulable nodes, `capacity` and `requested` of all.
+    `allocatable`, `units` and `largest_free` are of ready, schedulable nodes; `capacity`, `capacity_units`,
+    `requested` and `requested_units` of all.
     """
 
     key: str
@@ -85,6 +97,10 @@ class Capacity(Row, frozen=True):
     capacity: Resources = {}
     requested: Resources = {}
     largest_free: Resources = {}
+    units: Units = Units()
+    capacity_units: Units = Units()
+    requested_units: Units = Units()
+    domestic: bool = False
 
 
 class Condition(Row, frozen=True):

@@ -1,0 +1,200 @@
+"""The centre's arithmetic: compute units, totals by any dimension, the domestic rate.
+
+A `Holding` is one hardware class in one place. Everything the centre tells is a sum over holdings, and a
+holding is a sum over nodes, so that no two figures can disagree. Resources are whole numbers by Kubernetes
+name, `cpu` in millicores.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+Resources = Mapping[str, int]
+
+DIMENSIONS = ("architecture", "family", "os", "accelerator", "class", "tier", "district", "provider", "target")
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Compute units times a thousand: of cores (general) and of accelerators (intelligent), and their peak
+    rates.
+    """
+
+    general_milli: int = 0
+    intelligent_milli: int = 0
+    gigaflops_fp16: int = 0
+    gigaops_int8: int = 0
+
+    @property
+    def milli(self) -> int:
+        return self.general_milli + self.intelligent_milli
+
+    def __add__(self, other: "Units") -> "Units":
+        return Units(
+            self.general_milli + other.general_milli,
+            self.intelligent_milli + other.intelligent_milli,
+            self.gigaflops_fp16 + other.gigaflops_fp16,
+            self.gigaops_int8 + other.gigaops_int8,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """What one accelerator counts."""
+
+    milli_units: int = 0
+    gigaflops_fp16: int = 0
+    gigaops_int8: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTable:
+    """Milli-units per core by family, and accelerators by (resource, model); model "" stands for every model."""
+
+    per_core: Mapping[str, int] = field(default_factory=dict)
+    accelerators: Mapping[tuple[str, str], Accelerator] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DomesticList:
+    """What counts as domestic: a family and an operating system that are both listed."""
+
+    families: frozenset[str] = frozenset()
+    oses: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassParts:
+    """A class's name taken apart. An accelerator may hold dots (`huawei.com_Ascend910`); the others may not."""
+
+    architecture: str
+    family: str
+    os: str
+    accelerator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """`allocatable` and `largest_free` are of ready, schedulable nodes; `capacity` and `requested` of all."""
+
+    nodes: int = 0
+    ready_nodes: int = 0
+    allocatable: Resources = field(default_factory=dict)
+    capacity: Resources = field(default_factory=dict)
+    requested: Resources = field(default_factory=dict)
+    largest_free: Resources = field(default_factory=dict)
+    units: Units = Units()
+    capacity_units: Units = Units()
+    requested_units: Units = Units()
+    domestic_milli: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One hardware class in one place."""
+
+    target: str
+    tier: str
+    district: str
+    provider: str
+    class_key: str
+    amounts: Amounts
+
+
+def class_parts(class_key: str) -> ClassParts:
+    """Raises ValueError where the name has not four parts."""
+    parts = class_key.split(".", 3)
+    if len(parts) != 4:
+        raise ValueError(f"class {class_key!r}: must read architecture.family.os.accelerator")
+    return ClassParts(*parts)
+
+
+def is_domestic(class_key: str, domestic: DomesticList) -> bool:
+    parts = class_parts(class_key)
+    return parts.family in domestic.families and parts.os in domestic.oses
+
+
+def units_of(table: UnitTable, class_key: str, resources: Resources) -> Units:
+    """The compute units that `resources` of a class are. Families and accelerators that are not in the table
+    count 0.
+    """
+    parts = class_parts(class_key)
+    general = resources.get("cpu", 0) * table.per_core.get(parts.family, 0) // 1000
+    total = Units(general_milli=general)
+    for resource, amount in resources.items():
+        accelerator = _accelerator(table, resource, parts.accelerator)
+        if accelerator is not None:
+            total += Units(
+                intelligent_milli=amount * accelerator.milli_units,
+                gigaflops_fp16=amount * accelerator.gigaflops_fp16,
+                gigaops_int8=amount * accelerator.gigaops_int8,
+            )
+    return total
+
+
+def _accelerator(table: UnitTable, resource: str, model: str) -> Accelerator | None:
+    return table.accelerators.get((resource, model)) or table.accelerators.get((resource, ""))
+
+
+def with_units(amounts: Amounts, class_key: str, table: UnitTable, domestic: DomesticList) -> Amounts:
+    """The amounts of one class, counted in compute units."""
+    capacity = units_of(table, class_key, amounts.capacity)
+    return replace(
+        amounts,
+        units=units_of(table, class_key, amounts.allocatable),
+        capacity_units=capacity,
+        requested_units=units_of(table, class_key, amounts.requested),
+        domestic_milli=capacity.milli if is_domestic(class_key, domestic) else 0,
+    )
+
+
+def add(left: Amounts, right: Amounts) -> Amounts:
+    """The sum; `largest_free` is the larger, for it speaks of one node."""
+    return Amounts(
+        nodes=left.nodes + right.nodes,
+        ready_nodes=left.ready_nodes + right.ready_nodes,
+        allocatable=_sum(left.allocatable, right.allocatable),
+        capacity=_sum(left.capacity, right.capacity),
+        requested=_sum(left.requested, right.requested),
+        largest_free=_larger(left.largest_free, right.largest_free),
+        units=left.units + right.units,
+        capacity_units=left.capacity_units + right.capacity_units,
+        requested_units=left.requested_units + right.requested_units,
+        domestic_milli=left.domestic_milli + right.domestic_milli,
+    )
+
+
+def _sum(left: Resources, right: Resources) -> Resources:
+    return {name: left.get(name, 0) + right.get(name, 0) for name in {**left, **right}}
+
+
+def _larger(left: Resources, right: Resources) -> Resources:
+    return {name: max(left.get(name, 0), right.get(name, 0)) for name in {**left, **right}}
+
+
+def dimension(holding: Holding, name: str) -> str:
+    """The value of one of DIMENSIONS."""
+    match name:
+        case "class":
+            return holding.class_key
+        case "target" | "tier" | "district" | "provider":
+            return str(getattr(holding, name))
+    return str(getattr(class_parts(holding.class_key), name))
+
+
+def group(holdings: Iterable[Holding], by: Sequence[str]) -> dict[tuple[str, ...], Amounts]:
+    """Totals by the values of the dimensions `by`, sorted by them; one total under `()` where `by` is empty."""
+    totals: dict[tuple[str, ...], Amounts] = {}
+    for holding in holdings:
+        key = tuple(dimension(holding, name) for name in by)
+        totals[key] = add(totals[key], holding.amounts) if key in totals else holding.amounts
+    return dict(sorted(totals.items()))
+
+
+def domestic_permille(amounts: Amounts) -> int:
+    """国产化率 by compute units of everything that is installed, cordoned and unready nodes included.
+
+    Installed and not allocatable: draining a node for a repair does not change what the city bought. 0 where
+    nothing counts.
+    """
+    installed = amounts.capacity_units.milli
+    return amounts.domestic_milli * 1000 // installed if installed else 0
