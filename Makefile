@@ -21,6 +21,10 @@ $(VENV)/.ready: pyproject.toml agents/pyproject.toml
 .PHONY: setup
 setup: $(VENV)/.ready ## make .venv with both distributions and all that development needs
 
+.PHONY: tools
+tools: setup ## make the programs of the real clusters: built with Go, or SUANLI_TOOLS=download
+	PYTHONPATH=e2e $(BIN)/python -m suanli_clusters
+
 .PHONY: lint
 lint: setup ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
