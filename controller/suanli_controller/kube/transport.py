@@ -1,0 +1,218 @@
+"""The wire to one API server: one request, its answer's bytes, or one of `errors`.
+
+No retry but for a credential that was renewed, no cache, no decision, and no knowledge of objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import yarl
+
+from suanli_controller.kube import connection, credentials, errors, metrics
+
+JSON = "application/json"
+
+# What metrics call a request, beside HTTP's own methods.
+_METHODS = {"LIST": "GET", "APPLY": "PATCH"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a client behaves towards its API server. Times in seconds."""
+
+    connect_seconds: float = 5.0  # TCP and TLS together; a city's links answer in milliseconds
+    request_seconds: float = 30.0  # whole request with its answer; half of the API server's own limit of 60
+    connections: int = 64  # at once to one API server, watches included
+    page_size: int = 500  # objects in one page of a list: client-go's figure, 1-2 MB of nodes
+    user_agent: str = "suanli-controller"
+
+
+class Transport:
+    """One API server. Use as an async context manager, or call `close`.
+
+    `last_contact` is the monotonic time (`time.monotonic`) of the last answer of any kind, None before the first.
+    `guard`, when set, is called before every write and raises errors.NotLeader to hold it back.
+    """
+
+    def __init__(self, way: connection.Connection, settings: Settings | None = None) -> None:
+        self.connection = way
+        self.settings = settings or Settings()
+        self.guard: Callable[[], None] | None = None
+        self.last_contact: float | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._ssl: tuple[credentials.Credential, ssl.SSLContext | bool] | None = None
+
+    async def close(self) -> None:
+        """Close every connection, watches included."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def request(
+        self,
+        verb: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        timeout: float = 0.0,
+    ) -> bytes:
+        """Send one request and return the body of its answer; `timeout` in seconds, 0 for the settings' own.
+
+        Raises errors.ApiError for a refusal, errors.Unreachable for no answer, errors.NotLeader by the guard.
+        """
+        if body is not None and self.guard is not None:
+            self.guard()
+        headers = {"Accept": accept} if body is None else {"Accept": accept, "Content-Type": content_type}
+        limit = aiohttp.ClientTimeout(
+            total=timeout or self.settings.request_seconds, sock_connect=self.settings.connect_seconds
+        )
+        began = time.perf_counter()
+        try:
+            answer = await self._attempt(verb, path, query, headers, body, limit)
+        except errors.KubeError as error:
+            metrics.REQUESTS.labels(verb, str(getattr(error, "code", 0))).inc()
+            raise
+        metrics.REQUESTS.labels(verb, "200").inc()
+        metrics.REQUEST_SECONDS.labels(verb).observe(time.perf_counter() - began)
+        return answer
+
+    async def _attempt(
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit: aiohttp.ClientTimeout,
+    ) -> bytes:
+        for again in (True, False):
+            try:
+                async with self._open(_METHODS.get(verb, verb), path, query, headers, body, limit) as response:
+                    return await response.read()
+            except errors.Unauthorized:
+                # Not processed, so safe to send again; a token that was renewed meanwhile is worth one more try.
+                if not again or not await self._renewed():
+                    raise
+        raise AssertionError  # pragma: no cover  # the second round returns or raises
+
+    async def _renewed(self) -> bool:
+        before = await self.connection.source.current()
+        self.connection.source.invalidate()
+        return await self.connection.source.current() != before
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, path: str, query: Mapping[str, str], *, accept: str = JSON, read_seconds: float
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """Open a watch and give its bytes; silence for `read_seconds` raises errors.Unreachable."""
+        limit = aiohttp.ClientTimeout(sock_connect=self.settings.connect_seconds, sock_read=read_seconds)
+        async with self._open("GET", path, query, {"Accept": accept}, None, limit) as response:
+            yield response.content
+
+    @contextlib.asynccontextmanager
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit: aiohttp.ClientTimeout,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        way = self.connection
+        credential = await way.source.current()
+        if credential.token:
+            headers = {**headers, "Authorization": f"Bearer {credential.token}"}
+        tail = f"?{urlencode(query)}" if query else ""
+        try:
+            async with self._opened_session().request(
+                method,
+                yarl.URL(f"{way.server}{path}{tail}", encoded=True),
+                data=body,
+                headers=headers,
+                timeout=limit,
+                ssl=self._context(credential),
+                server_hostname=way.tls_server_name or None,
+                proxy=way.proxy or None,
+                allow_redirects=False,  # a redirect would carry the token to whomever the server names
+            ) as response:
+                self.last_contact = time.monotonic()
+                if response.status >= 300:
+                    raise errors.from_response(response.status, await response.read(), response.headers)
+                yield response
+                self.last_contact = time.monotonic()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise unreachable(way.server, error) from error
+
+    def _opened_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self.settings.connections,
+                    keepalive_timeout=60,  # the API server closes idle connections after 90 s
+                    socket_factory=_socket,
+                ),
+                # The links between a hub and its clouds are fast; compressing costs both sides more than it saves.
+                headers={"User-Agent": self.settings.user_agent, "Accept-Encoding": "identity"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+                read_bufsize=1 << 20,
+            )
+        return self._session
+
+    def _context(self, credential: credentials.Credential) -> ssl.SSLContext | bool:
+        if self._ssl is None or self._ssl[0] is not credential:
+            self._ssl = (credential, self.connection.ssl_context(credential))
+        return self._ssl[1]
+
+
+def unreachable(server: str, error: BaseException) -> errors.Unreachable:
+    """Say in one sentence why no answer came; the library's own texts quote objects of ours."""
+    return errors.Unreachable(f"{server}: {_why(error)}")
+
+
+def _why(error: BaseException) -> str:
+    for kind, text in _WHY:
+        if isinstance(error, kind):
+            return text(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _untrusted(error: Any) -> str:
+    inner = getattr(error, "certificate_error", error)
+    return f"its certificate is not trusted: {getattr(inner, 'verify_message', '') or inner}"
+
+
+# The first that fits.
+_WHY: tuple[tuple[Any, Callable[[Any], str]], ...] = (
+    (TimeoutError, lambda _: "no answer in time"),
+    ((aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError), _untrusted),
+    (aiohttp.ClientConnectorDNSError, lambda _: "its name cannot be looked up"),
+    (aiohttp.ServerDisconnectedError, lambda _: "it closed the connection"),
+    (aiohttp.ClientHttpProxyError, lambda error: f"the proxy answered {error.status}"),
+    (OSError, lambda error: (error.strerror or type(error).__name__).lower()),
+)
+
+# Kernel probes find a peer that vanished, on idle and on busy connections, in about 20 s; a stopped process needs
+# the read timeouts above.
+_KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2), ("TCP_USER_TIMEOUT", 20_000))
+
+
+def _socket(info: Any) -> socket.socket:
+    family, kind, proto, _, _ = info
+    made = socket.socket(family, kind, proto)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):  # Linux has them all; elsewhere the system's own times hold
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
