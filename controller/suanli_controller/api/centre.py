@@ -156,6 +156,4 @@ class ComputeCentre(Struct, frozen=True, rename="camel", gc=False):
     kind: str = names.CENTRE_KIND
 
 
-ROOT_RULE = rule(
-    "self.metadata.name == 'centre'", "there is one ComputeCentre, and its name is centre", ".metadata.name"
-)
+ROOT_RULE = rule("self.metadata.name == 'centre'", "metadata.name must be centre: there is one ComputeCentre")

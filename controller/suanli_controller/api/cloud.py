@@ -1,6 +1,5 @@
 """Cloud: one Kubernetes cluster of the city, or the hub's own ordinary nodes, as a place for work."""
 
-import datetime as dt
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -23,7 +22,7 @@ from suanli_controller.api.fields import (
     rule,
     rules,
 )
-from suanli_controller.api.meta import LabelSelector, ObjectMeta, Part
+from suanli_controller.api.meta import LabelSelector, ObjectMeta, Part, Time
 
 DeletionPolicy = Literal["Orphan", "Delete"]
 
@@ -158,7 +157,7 @@ class CloudStatus(Part, frozen=True):
     ] = []
     network: Annotated[NetworkStatus | None, Meta(description="The link as measured.")] = None
     credential_expires: Annotated[
-        dt.datetime | None, Meta(description="When the credential in the Secret ends, where it tells.")
+        Time | None, Meta(description="When the credential in the Secret ends, where it tells.")
     ] = None
 
 

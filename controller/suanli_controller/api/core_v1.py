@@ -5,11 +5,9 @@ full models. Field names are Kubernetes' own, and every field is optional. For w
 dicts: these structs are never sent.
 """
 
-import datetime as dt
-
 from msgspec import field
 
-from suanli_controller.api.meta import ObjectMeta, Part
+from suanli_controller.api.meta import ObjectMeta, Part, Time
 
 # As kube-apiserver prints them, always strings; a manifest written by hand may hold bare numbers.
 ResourceList = dict[str, str | int | float]
@@ -48,7 +46,7 @@ class StatusCondition(Part, frozen=True):
     status: str = ""
     reason: str = ""
     message: str = ""
-    last_transition_time: dt.datetime | None = None
+    last_transition_time: Time | None = None
 
 
 class NodeStatus(Part, frozen=True):
@@ -72,8 +70,8 @@ class PodMeta(Part, frozen=True):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    creation_timestamp: dt.datetime | None = None
-    deletion_timestamp: dt.datetime | None = None
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
     labels: dict[str, str] = field(default_factory=dict)
 
 
@@ -123,8 +121,8 @@ class LeaseSpec(Part, frozen=True):
     holder_identity: str = ""
     lease_duration_seconds: int = 0
     lease_transitions: int = 0
-    acquire_time: dt.datetime | None = None
-    renew_time: dt.datetime | None = None
+    acquire_time: Time | None = None
+    renew_time: Time | None = None
 
 
 class Lease(Part, frozen=True):
@@ -192,8 +190,8 @@ class JobStatus(Part, frozen=True):
     ready: int = 0
     succeeded: int = 0
     failed: int = 0
-    start_time: dt.datetime | None = None
-    completion_time: dt.datetime | None = None
+    start_time: Time | None = None
+    completion_time: Time | None = None
     conditions: list[StatusCondition] = field(default_factory=list)
 
 

@@ -28,7 +28,9 @@ def rules(*entries: dict[str, str]) -> dict[str, Any]:
 
 
 UNIQUE: Final = Meta(extra_json_schema={"x-kubernetes-list-type": "set"})
-REQUIRED: Final = Meta(extra={"required": True})  # by the schema; the struct still reads files without it
+REQUIRED: Final = Meta(
+    extra_json_schema={"required": True}
+)  # in the schema; a struct still reads files without it
 
 ObjectName = Annotated[str, Meta(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 DnsLabel = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]

@@ -14,14 +14,18 @@ class Part(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Base of everything inside a Kubernetes object: camelCase names, defaults left out when written."""
 
 
+Time = Annotated[dt.datetime, Meta(tz=True)]
+"""A moment as Kubernetes writes it, RFC 3339 with a time zone."""
+
+
 class ObjectMeta(Part, frozen=True):
     name: str = ""
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
-    creation_timestamp: dt.datetime | None = None
-    deletion_timestamp: dt.datetime | None = None
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     finalizers: list[str] = field(default_factory=list)
@@ -52,7 +56,7 @@ class Condition(Part, frozen=True):
         int, Meta(ge=0, description="The metadata.generation that this condition was computed from.")
     ] = 0
     last_transition_time: Annotated[
-        dt.datetime | None, Meta(description="When status last changed from one value to another.")
+        Time | None, Meta(description="When status last changed from one value to another.")
     ] = None
 
 

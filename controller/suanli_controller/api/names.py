@@ -20,6 +20,8 @@ HUB_UID_LABEL: Final = f"{GROUP}/hub-uid"
 VARIANT_LABEL: Final = f"{GROUP}/variant"
 PLACED_SITE_LABEL: Final = f"{GROUP}/site"  # on objects and pods at a site: sites share the hub's namespaces
 WORKLOAD_ANNOTATION: Final = f"{GROUP}/workload"
+CONTENT_ANNOTATION: Final = f"{GROUP}/content-digest"  # of all that a generated object says but counts and nodes
+TERMS_ANNOTATION: Final = f"{GROUP}/terms-digest"  # of the node affinity that binds it to its variant's hardware
 ABANDON_ANNOTATION: Final = f"{GROUP}/abandon"
 # The one build of a workload that names no variants; it stands in generated names and in status.placements.
 DEFAULT_VARIANT: Final = "default"

@@ -1,6 +1,5 @@
 """EdgeSite: a place with edge boxes, which are Nodes of the hub."""
 
-import datetime as dt
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -19,7 +18,7 @@ from suanli_controller.api.fields import (
     rule,
     rules,
 )
-from suanli_controller.api.meta import LabelValue, ObjectMeta, Part
+from suanli_controller.api.meta import LabelValue, ObjectMeta, Part, Time
 
 TaintEffect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 OfflineMode = Literal["Keep", "Evict"]
@@ -145,7 +144,7 @@ class EdgeSiteStatus(Part, frozen=True):
     boxes: Annotated[int, Meta(ge=0, description="Boxes that have joined.")] = 0
     ready_boxes: Annotated[int, Meta(ge=0, description="Boxes that are Ready.")] = 0
     next_certificate_expiry: Annotated[
-        dt.datetime | None, Meta(description="When the first certificate of a box ends.")
+        Time | None, Meta(description="When the first certificate of a box ends.")
     ] = None
     classes: Classes = []
 

@@ -2,8 +2,13 @@
 
 import click
 
+from suanli_controller.cli.crds import crds
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="suanli-controller")
 def cli() -> None:
     """Suanli: one control plane over a city's clouds and edge boxes."""
+
+
+cli.add_command(crds)
