@@ -1,7 +1,7 @@
 """Every processor, system and accelerator that we name is recognised from its documented facts alone.
 
-A box is a file: a JSON head with what is expected, then the box's own files, each under its path. `-- PATH xN +K --`
-repeats its text N times with {n} counting from K, so that a cpuinfo of 128 processors stays short.
+A box is a file: a JSON head with what is expected, then the box's own files, each under its path.
+`-- PATH xN +K --` repeats its text N times with {n} counting from K: a cpuinfo of 128 processors stays short.
 """
 
 import dataclasses
