@@ -46,8 +46,8 @@ class Requirement:
     """A placement's condition on a place: all of a list must hold.
 
     `key` is one of cloud, site, tier, district, provider, zone (of the target; zone falls back on the node's
-    `topology.kubernetes.io/zone`), architecture, family, os (of the node), or else a label (the node's; where it
-    has none by that name, its target's). `operator` is In, NotIn or Exists; NotIn also holds where the key is absent.
+    `topology.kubernetes.io/zone`), architecture, family, os (of the node), or else a label (the target's; where it
+    has none by that name, the node's). `operator` is In, NotIn or Exists; NotIn holds where the key is absent.
     """
 
     key: str
@@ -96,7 +96,7 @@ class TopologySpread:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A NodeSelectorRequirement: In, NotIn, Exists, DoesNotExist, Gt or Lt. `metadata.name` stands for matchFields."""
+    """A NodeSelectorRequirement: In, NotIn, Exists, DoesNotExist, Gt, Lt. Key `metadata.name` is matchFields."""
 
     key: str
     operator: str
@@ -135,8 +135,8 @@ class Variant:
 class Ask:
     """All of a demand that does not change from one decision to the next.
 
-    A fleet keeps what it learns about an Ask under its identity: make it once for each generation of a workload and
-    pass the same object again. Equal content made twice is right too, only slower the first time.
+    A fleet keeps what it learns about an Ask under its identity: make it once for each generation of a workload
+    and pass the same object again. Equal content made twice is right too, only slower the first time.
     """
 
     variants: tuple[Variant, ...]
@@ -202,8 +202,8 @@ class Decision:
     """The answer for one demand.
 
     `placements` is the whole wished state, sorted by target and variant; a (target, variant) that is not in it
-    should have none. A demand that cannot be understood (negative replicas, requests below zero, an unknown operator)
-    is answered with `invalid` and keeps `current` as it is.
+    should have none. A demand that cannot be understood (negative replicas, requests below zero, an unknown
+    operator) is answered with `invalid` and keeps `current` as it is.
     """
 
     key: str

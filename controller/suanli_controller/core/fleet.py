@@ -1,0 +1,428 @@
+"""Every node of every target as arrays, kept up to date event by event: what is there, free and assumed.
+
+The structure that decisions read. It does no I/O and decides nothing. A row is a node's place in the arrays;
+resources are rows of `free` and `allocatable`, so that one resource of all nodes lies together in memory.
+
+Free capacity is allocatable less what pods request less what is assumed: handed out by a decision and not yet seen
+bound. Not rebuilt for a decision: each change notes its row in a journal, and readers catch up from there.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suanli_controller.core import columns, hardware, journal, ledger, ranking
+
+Requests = tuple[tuple[int, int], ...]  # (index of the resource, amount), by index, no zeros
+Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one unit of it)
+
+BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
+CPU, MEMORY, EPHEMERAL, PODS = range(4)
+LARGEST: Final = 2**62  # amounts above it are cut to it, lest sums overflow
+FACTS: Final = (
+    "architecture",
+    "family",
+    "os",
+    "isaLevel",
+    "pageSizeKiB",
+    "accelerators",
+    "acceleratorModel",
+    "taints",
+    "class",
+)
+_FEW: Final = 64  # newcomers above it are sorted in at once
+GRADES: Final = {"General": 0, "Important": 1, "Core": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A Cloud or an EdgeSite as a place for work."""
+
+    ref: str  # Cloud/NAME or EdgeSite/NAME
+    tier: str = ""
+    district: str = ""
+    provider: str = ""
+    zone: str = ""
+    clearance: str = "General"
+    cordoned: bool = False
+    ready: bool = True
+    rtt_microseconds: int | None = None  # None: never measured
+    labels: Mapping[str, str] = field(default_factory=dict)
+    local: bool = False  # the hub's own cluster, where boxes of sites stand beside ordinary nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose replica a pod is: a workload's uid and the variant."""
+
+    workload: str
+    variant: str
+
+
+class _Pod:
+    __slots__ = ("owner", "requests", "row")
+
+    def __init__(self, row: int, requests: Requests, owner: Owner | None) -> None:
+        self.row, self.requests, self.owner = row, requests, owner
+
+
+class Fleet:
+    """See the module. `place` in `core/placement` is the only other writer (it assumes)."""
+
+    def __init__(self, nodes: int = 64) -> None:
+        """`nodes` is a hint: arrays start with room for so many and double when full."""
+        self.capacity = max(16, nodes)
+        self.rows = 0  # rows ever used; arrays mean something below it
+        self.version = 0  # raised when anything changes but what is free
+        self.resources: dict[str, int] = {name: index for index, name in enumerate(BASE_RESOURCES)}
+        self.free: NDArray[np.int64] = np.zeros((len(BASE_RESOURCES), self.capacity), np.int64)
+        self.allocatable: NDArray[np.int64] = np.zeros_like(self.free)
+        self.pack: NDArray[np.int64] = np.full(self.capacity, ranking.CLOSED, np.int64)  # ranks, the fullest first
+        self.spread: NDArray[np.int64] = np.full(self.capacity, ranking.CLOSED, np.int64)  # the emptiest first
+        self.present: columns.Mask = np.zeros(self.capacity, np.bool_)
+        self.node_ready: columns.Mask = np.zeros(self.capacity, np.bool_)
+        self.node_cordoned: columns.Mask = np.zeros(self.capacity, np.bool_)
+        self.accelerated: columns.Mask = np.zeros(self.capacity, np.bool_)
+        self.target_of: NDArray[np.int32] = np.zeros(self.capacity, np.int32)
+        self.facts = {name: columns.Column(self.capacity) for name in FACTS}
+        self.labels = columns.Labels(self.capacity)
+        self.names: list[str] = []
+        self.targets: list[Target] = []
+        self.target_index: dict[str, int] = {}
+        self.row_of: dict[tuple[str, str], int] = {}
+        self.journal = journal.Journal()
+        self.bound = ledger.Ledger()
+        self.assumed = ledger.Ledger()
+        self._minor: NDArray[np.int64] = np.zeros(self.capacity, np.int64)
+        self._weights: list[Weights] = []  # by row, shared by nodes of one size
+        self._weights_of: dict[Weights, Weights] = {}
+        self._open = bytearray(self.capacity)
+        self._order = ranking.NameOrder()
+        self._unordered: list[int] = []
+        self._digests: list[tuple[int, int]] = []  # of what was last said about a node: static facts, all
+        self._pods: dict[str, _Pod] = {}
+        self._pods_on: list[int] = []
+        self._spare: list[int] = []
+        self._known_requests: dict[tuple[tuple[str, int], ...], Requests] = {}
+        self._bind()
+
+    # Targets
+
+    def upsert_target(self, target: Target) -> bool:
+        """Add or replace; false where nothing changed."""
+        index = self._target(target.ref)
+        before = self.targets[index]
+        if before == target:
+            return False
+        self.targets[index] = target
+        self.version += 1
+        if (before.ready, before.cordoned) != (target.ready, target.cordoned):
+            for row in self.rows_of(target.ref).tolist():
+                self._reopen(row)
+        return True
+
+    def remove_target(self, ref: str) -> None:
+        """Forget a target, its nodes, and what was assumed there. Its name keeps its place for good."""
+        for row in self.rows_of(ref).tolist():
+            self.remove_node(ref, self.names[row])
+        if ref in self.target_index:
+            self.targets[self.target_index[ref]] = Target(ref, ready=False)
+            self.version += 1
+
+    def target(self, ref: str) -> Target | None:
+        index = self.target_index.get(ref)
+        return None if index is None else self.targets[index]
+
+    def rows_of(self, ref: str) -> NDArray[np.int64]:
+        """Rows of a target's nodes."""
+        index = self.target_index.get(ref, -1)
+        return np.flatnonzero((self.target_of[: self.rows] == index) & self.present[: self.rows])
+
+    def _target(self, ref: str) -> int:
+        index = self.target_index.get(ref)
+        if index is None:
+            index = self.target_index[ref] = len(self.targets)
+            self.targets.append(Target(ref, ready=False))
+        return index
+
+    # Nodes
+
+    def upsert_node(self, node: hardware.NodeFacts) -> bool:
+        """Add or replace; false where nothing changed. A node of a target not yet told waits closed."""
+        row = self._row(node.target, node.name)
+        fixed, all_of_it = _digests(node)
+        if self.present[row] and self._digests[row][1] == all_of_it:
+            return False
+        if not self.present[row] or self._digests[row][0] != fixed:
+            self._describe(row, node)
+        self._digests[row] = (fixed, all_of_it)
+        self._resize(row, node)
+        self.node_ready[row], self.node_cordoned[row] = node.ready, node.cordoned
+        self._reopen(row)
+        return True
+
+    def remove_node(self, target: str, name: str) -> None:
+        """Forget a node. Pods on it stay counted until they are removed; what was assumed on it is so no more."""
+        row = self.row_of.get((target, name))
+        if row is None or not self.present[row]:
+            return
+        for workload, place in self.assumed.on_row(row):
+            self._release(workload, place, row)
+        self.present[row] = False
+        self.version += 1
+        self.free[:, row] -= self.allocatable[:, row]
+        self.allocatable[:, row] = 0
+        self._reopen(row)
+        self._drop_if_empty(row)
+
+    def _row(self, target: str, name: str) -> int:
+        key = (target, name)
+        row = self.row_of.get(key)
+        if row is None:
+            row = self._spare.pop() if self._spare else self._new_row()
+            self.row_of[key] = row
+            self.names[row] = name
+            self.target_of[row] = self._target(target)
+            self._unordered.append(row)
+            self.version += 1
+        return row
+
+    def _new_row(self) -> int:
+        if self.rows == self.capacity:
+            self._grow(2 * self.capacity)
+        row = self.rows
+        self.rows += 1
+        self.names.append("")
+        self._weights.append(())
+        self._digests.append((0, 0))
+        self._pods_on.append(0)
+        return row
+
+    def _drop_if_empty(self, row: int) -> None:
+        if self.present[row] or self._pods_on[row]:
+            return
+        key = (self.targets[self.target_of[row]].ref, self.names[row])
+        del self.row_of[key]
+        if row in self._unordered:
+            self._unordered.remove(row)
+        else:
+            self._order.remove(key)
+        self.free[:, row] = 0
+        self._spare.append(row)
+
+    def _describe(self, row: int, node: hardware.NodeFacts) -> None:
+        known = node.placeable
+        values: Mapping[str, Hashable] = {
+            "architecture": known.architecture,
+            "family": known.family,
+            "os": known.os,
+            "isaLevel": known.isa_level,
+            "pageSizeKiB": known.page_size_kib,
+            "accelerators": frozenset(node.hardware.accelerators),
+            "acceleratorModel": known.accelerator_model,
+            "taints": tuple((each.key, each.value, each.effect) for each in node.taints),
+            "class": node.class_name,
+        }
+        for name, value in values.items():
+            self.facts[name].put(row, value)
+        self.labels.put(row, node.labels.items())
+        self.accelerated[row] = bool(node.hardware.accelerators)
+        self.present[row] = True
+        self.version += 1
+
+    def _resize(self, row: int, node: hardware.NodeFacts) -> None:
+        """Take over what the node can give. Amounts below zero count as none."""
+        amounts = {name: min(max(int(amount), 0), LARGEST) for name, amount in node.allocatable.items()}
+        for name in amounts:
+            self._resource(name)
+        used = self.allocatable[:, row] - self.free[:, row]
+        self.allocatable[:, row] = 0
+        for name, amount in amounts.items():
+            self.allocatable[self.resources[name], row] = amount
+        self.free[:, row] = self.allocatable[:, row] - used
+        scored = [name for name in ("cpu", "memory", *node.hardware.accelerators) if amounts.get(name)]
+        weights = tuple((self.resources[name], ranking.SCALE / (amounts[name] * len(scored))) for name in scored)
+        self._weights[row] = self._weights_of.setdefault(weights, weights)
+        size = 31 - min(31, amounts.get("cpu", 0).bit_length())
+        self._minor[row] = (size << ranking.SIZE_SHIFT) | (int(self._minor[row]) & ranking.NAME_MASK)
+
+    def _reopen(self, row: int) -> None:
+        target = self.targets[self.target_of[row]]
+        node = self.present[row] and self.node_ready[row] and not self.node_cordoned[row]
+        self._open[row] = bool(node and target.ready and not target.cordoned)
+        self.touch(row)
+
+    # Pods
+
+    def pack_requests(self, requests: Mapping[str, int]) -> Requests:
+        """A pod's effective requests as the fleet keeps them; one pod slot is added where none is named.
+
+        Raises OverflowError for an amount that no node can have.
+        """
+        key = tuple(sorted(requests.items()))
+        packed = self._known_requests.get(key)
+        if packed is None:
+            amounts = {"pods": 1} | {name: amount for name, amount in key if amount}
+            if any(abs(amount) > LARGEST for amount in amounts.values()):
+                raise OverflowError(f"requests {dict(key)}: an amount is beyond 2^62")
+            packed = tuple(sorted((self._resource(name), amount) for name, amount in amounts.items()))
+            self._known_requests[key] = packed
+        return packed
+
+    def set_pod(
+        self, uid: str, target: str, node: str, requests: Mapping[str, int], owner: Owner | None = None
+    ) -> None:
+        """A pod that is bound to `node` and not finished: seen first, moved or resized.
+
+        A replica of ours that is seen for the first time takes the place of one that was assumed in that target.
+        """
+        row, packed = self._row(target, node), self.pack_requests(requests)
+        before = self._pods.get(uid)
+        if before and before.row == row and before.requests is packed and before.owner == owner:
+            return
+        if before:
+            self.remove_pod(uid)
+            row = self._row(target, node)
+        self._pods[uid] = _Pod(row, packed, owner)
+        self._pods_on[row] += 1
+        self._deduct(row, packed, 1)
+        if owner:
+            place = ledger.Place(int(self.target_of[row]), owner.variant)
+            self.bound.add(owner.workload, place, (), {row: 1})
+            if before is None:
+                self._release(owner.workload, place, row)
+        self.touch(row)
+
+    def remove_pod(self, uid: str) -> None:
+        """A pod that is finished or gone."""
+        pod = self._pods.pop(uid, None)
+        if pod is None:
+            return
+        self._pods_on[pod.row] -= 1
+        self._deduct(pod.row, pod.requests, -1)
+        if pod.owner:
+            place = ledger.Place(int(self.target_of[pod.row]), pod.owner.variant)
+            self.bound.take(pod.owner.workload, place, pod.row)
+        self.touch(pod.row)
+        self._drop_if_empty(pod.row)
+
+    # What is assumed
+
+    def assume(self, workload: str, place: ledger.Place, requests: Requests, rows: dict[int, int]) -> None:
+        """Deduct replicas that were handed out, until they are seen bound or withdrawn."""
+        for stale, row, count in self.assumed.add(workload, place, requests, rows):
+            self._deduct(row, stale, -count)
+            self.touch(row)
+        for row, count in rows.items():
+            self._deduct(row, requests, count)
+            self.touch(row)
+
+    def withdraw(self, workload: str, target: str = "", variant: str = "", replicas: int | None = None) -> int:
+        """Give back up to `replicas` that are assumed for a workload (all by default); how many there were."""
+        given = 0
+        for place in list(self.assumed.places(workload)):
+            if (target and self.targets[place.target].ref != target) or (variant and place.variant != variant):
+                continue
+            while (replicas is None or given < replicas) and self._release(workload, place, -1):
+                given += 1
+        return given
+
+    def _release(self, workload: str, place: ledger.Place, row: int) -> bool:
+        taken = self.assumed.take(workload, place, row)
+        if taken is None:
+            return False
+        self._deduct(taken[1], taken[0], -1)
+        self.touch(taken[1])
+        return True
+
+    def _deduct(self, row: int, requests: Requests, count: int) -> None:
+        for index, amount in requests:
+            self._free[index][row] -= amount * count
+
+    # Ranks
+
+    def touch(self, row: int) -> None:
+        """Rank a row anew after a change to what is free there, and tell the readers."""
+        if self._open[row]:
+            free, score = self._free, float(ranking.SCALE)
+            for index, weight in self._weights[row]:
+                score -= free[index][row] * weight
+            fill = min(max(int(score), 0), ranking.SCALE - 1)
+            minor = self._minors[row]
+            self._pack[row] = (fill << ranking.SCORE_SHIFT) | minor
+            self._spread[row] = ((ranking.SCALE - 1 - fill) << ranking.SCORE_SHIFT) | minor
+        else:
+            self._pack[row] = self._spread[row] = ranking.CLOSED
+        self.journal.note(row)
+
+    def settle(self) -> None:
+        """Give new nodes their place in the order of names. Decisions call it first."""
+        if not self._unordered:
+            return
+        fresh, self._unordered = self._unordered, []
+        if len(fresh) > _FEW or not all(self._insert(row) for row in fresh):
+            self._renumber(fresh)
+
+    def _insert(self, row: int) -> bool:
+        number = self._order.insert(self._key(row))
+        if number is not None:
+            self._name(row, number)
+        return number is not None
+
+    def _renumber(self, fresh: Iterable[int]) -> None:
+        known = set(self._order.keys)
+        for key, number in self._order.renumber([key for row in fresh if (key := self._key(row)) not in known]):
+            self._name(self.row_of[key], number)
+        self.version += 1
+
+    def _key(self, row: int) -> tuple[str, str]:
+        return self.targets[self.target_of[row]].ref, self.names[row]
+
+    def _name(self, row: int, number: int) -> None:
+        self._minors[row] = self._minors[row] & ~ranking.NAME_MASK | (ranking.NAME_MASK - number)
+        self.touch(row)
+
+    # Room for more
+
+    def _resource(self, name: str) -> int:
+        index = self.resources.get(name)
+        if index is None:
+            index = self.resources[name] = len(self.resources)
+            line = np.zeros((1, self.capacity), np.int64)
+            self.free = np.concatenate([self.free, line])
+            self.allocatable = np.concatenate([self.allocatable, line])
+            self.version += 1
+            self._bind()
+        return index
+
+    def _grow(self, capacity: int) -> None:
+        more = capacity - self.capacity
+        for name in ("free", "allocatable"):
+            setattr(self, name, np.pad(getattr(self, name), ((0, 0), (0, more))))
+        for name in ("present", "node_ready", "node_cordoned", "accelerated", "target_of", "_minor"):
+            setattr(self, name, np.pad(getattr(self, name), (0, more)))
+        for name in ("pack", "spread"):
+            setattr(self, name, np.pad(getattr(self, name), (0, more), constant_values=ranking.CLOSED))
+        for column in self.facts.values():
+            column.grow(capacity)
+        self.labels.grow(capacity)
+        self._open.extend(bytes(more))
+        self.capacity = capacity
+        self.version += 1
+        self._bind()
+
+    def _bind(self) -> None:
+        """Single elements are read and written through memoryviews: thrice as fast as numpy's own indexing."""
+        self._free = [each.data for each in self.free]
+        self._minors = self._minor.data
+        self._pack, self._spread = self.pack.data, self.spread.data
+
+
+def _digests(node: hardware.NodeFacts) -> tuple[int, int]:
+    """Two numbers that change when a node's fixed facts, or anything about it, change."""
+    taints = tuple((each.key, each.value, each.effect) for each in node.taints)
+    fixed = hash((frozenset(node.labels.items()), taints, node.placeable, node.hardware, node.class_name))
+    return fixed, hash((fixed, frozenset(node.allocatable.items()), node.ready, node.cordoned))

@@ -1,0 +1,81 @@
+"""Replicas by workload, target, variant and node: those that are bound, and those that are assumed."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+Requests = tuple[tuple[int, int], ...]
+
+
+class Place(NamedTuple):
+    """A (target, variant) of one workload; the target by its index in the fleet."""
+
+    target: int
+    variant: str
+
+
+class Lot:
+    """Replicas of one place that all request the same."""
+
+    __slots__ = ("requests", "rows")
+
+    def __init__(self, requests: Requests, rows: dict[int, int]) -> None:
+        self.requests, self.rows = requests, rows
+
+
+class Ledger:
+    """workload -> place -> row -> replicas. Counts only; the fleet deducts."""
+
+    __slots__ = ("_lots",)
+
+    def __init__(self) -> None:
+        self._lots: dict[str, dict[Place, Lot]] = {}
+
+    def places(self, workload: str) -> dict[Place, Lot]:
+        return self._lots.get(workload, {})
+
+    def add(
+        self, workload: str, place: Place, requests: Requests, rows: dict[int, int]
+    ) -> list[tuple[Requests, int, int]]:
+        """Add replicas. Returns those (requests, row, replicas) that had to go: they requested otherwise."""
+        lots = self._lots.setdefault(workload, {})
+        lot = lots.get(place)
+        if lot is None:
+            lots[place] = Lot(requests, dict(rows))
+            return []
+        stale = [] if lot.requests == requests else [(lot.requests, row, count) for row, count in lot.rows.items()]
+        if stale:
+            lot = lots[place] = Lot(requests, {})
+        for row, count in rows.items():
+            lot.rows[row] = lot.rows.get(row, 0) + count
+        return stale
+
+    def take(self, workload: str, place: Place, row: int = -1) -> tuple[Requests, int] | None:
+        """Remove one replica, from `row` where there is one, else the one added last; its requests and its row."""
+        lots = self._lots.get(workload)
+        lot = lots.get(place) if lots else None
+        if lots is None or lot is None:
+            return None
+        chosen = row if row in lot.rows else next(reversed(lot.rows))
+        if lot.rows[chosen] > 1:
+            lot.rows[chosen] -= 1
+        else:
+            del lot.rows[chosen]
+        if not lot.rows:
+            del lots[place]
+            if not lots:
+                del self._lots[workload]
+        return lot.requests, chosen
+
+    def on_row(self, row: int) -> Iterator[tuple[str, Place]]:
+        """Each replica on a row. Walks over everything: for nodes that go, not for decisions."""
+        for workload, lots in list(self._lots.items()):
+            for place, lot in list(lots.items()):
+                for _ in range(lot.rows.get(row, 0)):
+                    yield workload, place
+
+    def count(self, workload: str, place: Place) -> int:
+        lot = self._lots.get(workload, {}).get(place)
+        return sum(lot.rows.values()) if lot else 0
+
+    def total(self) -> int:
+        return sum(sum(lot.rows.values()) for lots in self._lots.values() for lot in lots.values())

@@ -1,0 +1,45 @@
+"""How full each node is and where its name stands, packed into one integer for the strategies to compare.
+
+A rank is `score << 31 | smallness << 26 | name`: the larger the better, and no two nodes have the same. Equal
+scores (they are told apart in millionths) go to the smaller node by cores, then to the lower (target, name).
+"""
+
+import bisect
+from collections.abc import Iterable
+from typing import Final
+
+SCALE: Final = 1 << 20  # a score of one: nothing of the node is free
+SCORE_SHIFT: Final = 31
+SIZE_SHIFT: Final = 26
+NAME_BITS: Final = 26
+NAME_MASK: Final = (1 << NAME_BITS) - 1
+RANK_BITS: Final = 52  # of a rank; what is above them is for constraints
+CLOSED: Final = -(1 << 62)  # a node that takes nothing
+
+
+class NameOrder:
+    """Gives each row a number that orders rows by key, with gaps so that newcomers rarely renumber the others."""
+
+    def __init__(self) -> None:
+        self.keys: list[tuple[str, str]] = []
+        self._numbers: list[int] = []
+
+    def remove(self, key: tuple[str, str]) -> None:
+        at = bisect.bisect_left(self.keys, key)
+        del self.keys[at], self._numbers[at]
+
+    def insert(self, key: tuple[str, str]) -> int | None:
+        """The number between the neighbours'; None where there is no gap left and `renumber` is due."""
+        at = bisect.bisect_left(self.keys, key)
+        low = self._numbers[at - 1] if at else 0
+        high = self._numbers[at] if at < len(self._numbers) else NAME_MASK
+        self.keys.insert(at, key)
+        self._numbers.insert(at, (low + high) // 2)
+        return (low + high) // 2 if high - low > 1 else None
+
+    def renumber(self, added: list[tuple[str, str]]) -> Iterable[tuple[tuple[str, str], int]]:
+        """Take in many keys at once and number all anew: each key with its number."""
+        self.keys = sorted([*self.keys, *added])
+        gap = NAME_MASK // (len(self.keys) + 1)
+        self._numbers = [gap * (place + 1) for place in range(len(self.keys))]
+        return zip(self.keys, self._numbers, strict=True)
