@@ -1,0 +1,119 @@
+"""Totals over the rows that one may see, by any dimensions. Pure; the arithmetic is core's."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from suanli_controller.core import centre
+from suanli_controller.dashboard import answers, replica, rights
+from suanli_controller.view import model
+
+# What tells no cloud or site from another: open to who sees totals only.
+OPEN_DIMENSIONS = ("architecture", "family", "os", "accelerator", "class", "tier", "district")
+
+
+def holdings(places: Iterable[model.Cloud | model.Site]) -> Iterator[centre.Holding]:
+    """One for each class of each place."""
+    for place in places:
+        for capacity in place.classes:
+            yield centre.Holding(
+                target=place.target,
+                tier=place.tier,
+                district=place.district,
+                provider=place.provider,
+                class_key=capacity.key,
+                amounts=_amounts(capacity),
+            )
+
+
+def visible(held: replica.Replica, mine: rights.Rights) -> Iterable[model.Cloud | model.Site]:
+    """The places whose capacity goes into the totals that one sees: all for who may see totals."""
+    return rights.all_places(held) if mine.totals else rights.places(held, mine)
+
+
+def by(places: Iterable[model.Cloud | model.Site], dimensions: Sequence[str]) -> list[answers.Total]:
+    """Totals in the order of their keys."""
+    groups = centre.group(holdings(places), dimensions)
+    return [_total(dict(zip(dimensions, key, strict=True)), amounts) for key, amounts in groups.items()]
+
+
+def may_group(mine: rights.Rights, dimensions: Iterable[str]) -> bool:
+    """Whether the dimensions keep what one may not see unnamed."""
+    return not mine.totals or (mine.clouds and mine.sites) or all(name in OPEN_DIMENSIONS for name in dimensions)
+
+
+def cells(held: replica.Replica, mine: rights.Rights) -> list[answers.Total]:
+    """The finest totals that one may see; the page sums them up as it likes."""
+    dimensions = ("class", "tier", "district")
+    if may_group(mine, ("target",)):
+        dimensions = (*dimensions, "provider", "target")  # type: ignore[assignment]
+    return by(visible(held, mine), dimensions)
+
+
+def counts(held: replica.Replica, mine: rights.Rights) -> answers.Counts:
+    """Who may see totals counts everything."""
+    everything = mine.totals
+    clouds = list(held.clouds.values()) if everything else rights.clouds(held, mine)
+    sites = list(held.sites.values()) if everything else rights.sites(held, mine)
+    workloads = list(held.workloads.values() if everything else rights.workloads(held, mine))
+    return answers.Counts(
+        clouds=len(clouds),
+        ready_clouds=sum(is_ready(c.ready) for c in clouds),
+        sites=len(sites),
+        ready_sites=sum(is_ready(s.ready) for s in sites),
+        nodes=sum(c.nodes for c in clouds) + sum(s.boxes for s in sites),
+        ready_nodes=sum(c.ready_nodes for c in clouds) + sum(s.ready_boxes for s in sites),
+        workloads=len(workloads),
+        unplaced_workloads=sum(w.unplaced_replicas > 0 for w in workloads),
+        replicas=sum(w.replicas for w in workloads),
+        ready_replicas=sum(w.ready_replicas for w in workloads),
+        algorithms=len(held.algorithms) if everything else len(rights.algorithms(held, mine)),
+    )
+
+
+def is_ready(condition: model.Condition | None) -> bool:
+    return condition is not None and condition.status == "True"
+
+
+def _amounts(capacity: model.Capacity) -> centre.Amounts:
+    installed = _units(capacity.capacity_units)
+    return centre.Amounts(
+        nodes=capacity.nodes,
+        ready_nodes=capacity.ready_nodes,
+        allocatable=capacity.allocatable,
+        capacity=capacity.capacity,
+        requested=capacity.requested,
+        largest_free=capacity.largest_free,
+        units=_units(capacity.units),
+        capacity_units=installed,
+        requested_units=_units(capacity.requested_units),
+        domestic_milli=installed.milli if capacity.domestic else 0,
+    )
+
+
+def _units(units: model.Units) -> centre.Units:
+    return centre.Units(units.general_milli, units.intelligent_milli, units.gigaflops_fp16, units.gigaops_int8)
+
+
+def _row_units(units: centre.Units) -> model.Units:
+    return model.Units(
+        general_milli=units.general_milli,
+        intelligent_milli=units.intelligent_milli,
+        gigaflops_fp16=units.gigaflops_fp16,
+        gigaops_int8=units.gigaops_int8,
+    )
+
+
+def _total(key: dict[str, str], amounts: centre.Amounts) -> answers.Total:
+    return answers.Total(
+        key=key,
+        nodes=amounts.nodes,
+        ready_nodes=amounts.ready_nodes,
+        allocatable=dict(amounts.allocatable),
+        capacity=dict(amounts.capacity),
+        requested=dict(amounts.requested),
+        largest_free=dict(amounts.largest_free),
+        units=_row_units(amounts.units),
+        capacity_units=_row_units(amounts.capacity_units),
+        requested_units=_row_units(amounts.requested_units),
+        domestic_milli=amounts.domestic_milli,
+        domestic_permille=centre.domestic_permille(amounts),
+    )
