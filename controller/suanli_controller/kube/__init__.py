@@ -18,7 +18,7 @@ It owns its errors (`errors`) and decides nothing about workloads; whether to tr
 
     informer.Informer(api, resources.PODS, fields="spec.nodeName!=", on_state=...)    # .run() in a task of yours
         .synced (asyncio.Event) .objects .get(name, namespace) .subscribe(handler(old, new)) .index(words) .error
-    link.Link(api, on_change=...)             # .run(); .error within (5 + 5) x 2 s of a dead API, .rtt_microseconds
+    link.Link(api, on_change=...)             # .run(); .error within 20 s of a dead API, .rtt_microseconds
     queue.WorkQueue[str]("workload")          # add, add_after, retry, forget, get or get_batch, done, shut_down
     elector.Elector(api2, name, namespace, identity).run(lead)   # api.guard = elector.guard holds back late writes
     events.Recorder(api)   # .run(); .record(events.reference(RESOURCE, obj), "Normal", reason, message)

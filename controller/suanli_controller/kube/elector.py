@@ -158,7 +158,7 @@ class Elector:
             "renewTime": now,
         }
         if old.holder_identity != self.identity:
-            spec |= {"acquireTime": now, "leaseTransitions": old.lease_transitions + 1}
+            spec |= {"acquireTime": now, "leaseTransitions": old.lease_transitions + bool(old.acquire_time)}
         return spec
 
     def _body(self, spec: Json, version: str = "") -> Json:

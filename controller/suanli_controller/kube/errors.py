@@ -57,6 +57,7 @@ class InvalidKubeconfig(KubeError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
+        self.problem = problem
 
 
 class Cause(msgspec.Struct, frozen=True):

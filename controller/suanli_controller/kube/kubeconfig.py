@@ -116,7 +116,7 @@ def from_secret(content: bytes) -> connection.Connection:
     made = _connection(document, _static(document.user))
     if not made.server.startswith("https:"):
         raise errors.InvalidKubeconfig(f"{document.cluster.path}.server", "must begin with https://")
-    return _checked(made, document.user)
+    return _checked(made, document)
 
 
 def from_operator(kubeconfig: str = "", context: str = "") -> connection.Connection:
@@ -158,14 +158,18 @@ def _connection(document: _Document, source: credentials.Source) -> connection.C
     )
 
 
-def _checked(made: connection.Connection, user: _Entry) -> connection.Connection:
+def _checked(made: connection.Connection, document: _Document) -> connection.Connection:
     """Find PEM that cannot be used now, with its field, and not in the middle of a handshake."""
     assert isinstance(made.source, credentials.Static)  # noqa: S101  # the only source that a Secret can give
     credential = made.source.credential
     if not credential.token and not credential.certificate:
         problem = "needs a token, or client-certificate-data and client-key-data"
-        raise errors.InvalidKubeconfig(user.path, problem)
-    made.ssl_context(credential)
+        raise errors.InvalidKubeconfig(document.user.path, problem)
+    for entry, part in ((document.cluster, credentials.Credential()), (document.user, credential)):
+        try:
+            made.ssl_context(part)
+        except errors.InvalidKubeconfig as error:
+            raise errors.InvalidKubeconfig(f"{entry.path}.{error.field}", error.problem) from error
     return made
 
 
