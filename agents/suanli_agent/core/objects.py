@@ -217,6 +217,7 @@ class Container(Base):
     env_from: list[EnvFromSource] = []
     env: list[EnvVar] = []
     resources: ResourceRequirements = msgspec.field(default_factory=ResourceRequirements)
+    resize_policy: Any = None  # the API server writes defaults into it
     restart_policy: Optional[str] = None
     volume_mounts: list[VolumeMount] = []
     liveness_probe: Optional[Probe] = None
@@ -394,6 +395,8 @@ class PodSpec(Base):
     affinity: Any = None
     scheduler_name: Any = None
     scheduling_gates: Any = None
+    scheduling_group: Any = None
+    workload_ref: Any = None
     tolerations: Any = None
     priority_class_name: Any = None
     preemption_policy: Any = None
