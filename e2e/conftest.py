@@ -1,0 +1,72 @@
+"""Fixtures for tests against real API servers; suanli_clusters tells what a cluster can do.
+
+clusters          starts named clusters; they live until the tests end
+hub               a cluster that tests share: make namespaces of your own in it, and leave the cluster as it was
+cloud_factory     starts clusters for one test, for those that stop or flood them
+backend           a hub and a second cloud, on kwok or, with --clusters=kind, on kind
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from suanli_clusters import Cluster, Clusters, Options, kind
+from suanli_clusters.backend import Backend, Simulated
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--clusters",
+        choices=("kwok", "kind"),
+        default="kwok",
+        help="what the tests that use `backend` run on; kind: only those",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--clusters") != "kind":
+        return
+    chosen = [item for item in items if "backend" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+@pytest.fixture(scope="session")
+def clusters() -> Iterator[Clusters]:
+    with Clusters("tests") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def hub(clusters: Clusters) -> Cluster:
+    return clusters.start("shared")
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def cloud_factory(clusters: Clusters) -> Iterator[Callable[..., Cluster]]:
+    """`cloud_factory(name="cloud", options=None)`: a cluster that goes when the test ends."""
+    names: list[str] = []
+
+    def start(name: str = "cloud", options: Options | None = None) -> Cluster:
+        names.append(f"{name}-{next(_numbers)}")
+        return clusters.start(names[-1], options)
+
+    yield start
+    for name in names:
+        clusters.remove(name)
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    if request.config.getoption("--clusters") == "kwok":
+        clusters: Clusters = request.getfixturevalue("clusters")
+        yield Simulated(clusters.start("hub"), clusters.start("cloud"), image="busybox")
+        return
+    if reason := kind.why_not():
+        pytest.skip(f"kind: {reason}")
+    with kind.clusters() as started:
+        yield started
