@@ -54,6 +54,10 @@ USAGE_ANNOTATION: Final = f"{GROUP}/usage"
 MACHINE_ID_ANNOTATION: Final = f"{GROUP}/machine-id"
 BOOTSTRAP_GROUP_PREFIX: Final = "system:bootstrappers:suanli:"
 RECOVERY_GROUP_SUFFIX: Final = ":recovery"
+# On a bootstrap token's Secret: the one node that it is for, and whether that node may come with a new key.
+TOKEN_NODE_ANNOTATION: Final = f"{GROUP}/node"
+TOKEN_REPLACE_ANNOTATION: Final = f"{GROUP}/replace"
+TOKEN_SITE_LABEL: Final = f"{GROUP}/site"
 
 # Kinds of target, as in `Cloud/jining-core` and `EdgeSite/north-gate`.
 CLOUD_KIND: Final = "Cloud"

@@ -1,0 +1,264 @@
+"""Each field of a box's certificate request, and each refusal's reason; nothing else may be approved."""
+
+import base64
+import dataclasses
+import datetime as dt
+import ipaddress
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suanli_controller.api import core_v1, meta, names, site
+from suanli_controller.core import approval
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def pin(key: ec.EllipticCurvePrivateKey) -> str:
+    der = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return approval.key_hash(der)
+
+
+def request(
+    common_names: tuple[str, ...] = ("system:node:box-1",),
+    organizations: tuple[str, ...] = ("system:nodes",),
+    alternatives: tuple[x509.GeneralName, ...] = (),
+    more: tuple[x509.NameAttribute, ...] = (),
+    constraints: bool = False,
+) -> str:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations]
+    attributes += [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names]
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([*attributes, *more]))
+    if alternatives:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    if constraints:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    pem = builder.sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return base64.b64encode(pem).decode()
+
+
+PLAIN = request()
+SERVING = request(alternatives=(x509.DNSName("box-1"), x509.IPAddress(ipaddress.ip_address("10.0.0.5"))))
+
+
+def csr(
+    pem: str = PLAIN,
+    signer: str = approval.CLIENT_SIGNER,
+    usages: tuple[str, ...] = ("digital signature", "client auth"),
+    seconds: int | None = 3600,
+    username: str = "system:bootstrap:abcdef",
+    groups: tuple[str, ...] = (
+        "system:bootstrappers",
+        "system:bootstrappers:suanli:north",
+        "system:authenticated",
+    ),
+    machine: str = "",
+) -> core_v1.CertificateSigningRequest:
+    notes = {names.MACHINE_ID_ANNOTATION: machine} if machine else {}
+    return core_v1.CertificateSigningRequest(
+        metadata=meta.ObjectMeta(name="csr-1", annotations=notes),
+        spec=core_v1.CertificateSigningRequestSpec(
+            request=pem,
+            signer_name=signer,
+            usages=list(usages),
+            expiration_seconds=seconds,
+            username=username,
+            groups=list(groups),
+        ),
+    )
+
+
+NORTH = site.EdgeSite(
+    metadata=meta.ObjectMeta(name="north"),
+    spec=site.EdgeSiteSpec(join=site.SiteJoin(certificate_ttl_seconds=3600, max_boxes=2)),
+)
+TOKEN = approval.Token(id="abcdef", site="north")
+RECOVERY = approval.Token(id="abcdef", site="north", recovery=True)
+BOX = approval.Box("box-1", "north", pin(KEY), ("10.0.0.5",))
+AS_NODE: dict[str, Any] = {"username": "system:node:box-1", "groups": ("system:nodes", "system:authenticated")}
+AS_SERVER: dict[str, Any] = {
+    **AS_NODE, "signer": approval.SERVING_SIGNER, "usages": ("digital signature", "server auth"), "pem": SERVING,
+}  # fmt: skip
+
+join = approval.Case(csr=csr(), token=TOKEN, site=NORTH)
+renewal = approval.Case(csr=csr(**AS_NODE), site=NORTH, box=BOX, requester=BOX, boxes=1)
+recovery = approval.Case(csr=csr(), token=RECOVERY, site=NORTH, box=BOX, boxes=1)
+serving = approval.Case(csr=csr(**AS_SERVER), site=NORTH, box=BOX, requester=BOX, boxes=1)
+full = dataclasses.replace
+other_pin = full(BOX, key_hash=pin(OTHER_KEY))
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        (join, "JoinApproved"),
+        (full(join, token=full(TOKEN, node="box-1")), "JoinApproved"),
+        (full(join, box=BOX), "RejoinApproved"),
+        (full(join, box=BOX, boxes=2), "RejoinApproved"),
+        (full(join, box=other_pin, token=full(TOKEN, node="box-1", replace=True)), "RejoinApproved"),
+        (renewal, "RenewalApproved"),
+        (full(renewal, box=other_pin, requester=other_pin), "RenewalApproved"),
+        (recovery, "RecoveryApproved"),
+        (serving, "ServingApproved"),
+    ],
+)
+def test_approved(case: approval.Case, reason: str) -> None:
+    """What the rules are there to let through."""
+    assert approval.is_ours(case)
+    verdict = approval.decide(case)
+    assert (verdict.approved, verdict.reason) == (True, reason), verdict.message
+    assert (verdict.node, verdict.key_hash) == ("box-1", pin(KEY))
+
+
+def _with(case: approval.Case, **changed: Any) -> approval.Case:
+    spec = {"username": case.csr.spec.username, "groups": tuple(case.csr.spec.groups), **changed}
+    return full(case, csr=csr(**spec))
+
+
+_LONELY = msgspec.structs.replace(
+    NORTH, spec=site.EdgeSiteSpec(join=site.SiteJoin(certificate_ttl_seconds=3600, machine_ids=["m-1"]))
+)
+_URI = x509.UniformResourceIdentifier("spiffe://x")
+_UNIT = x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "x")
+
+REFUSED = [
+    (_with(join, pem="bm90IGEgQ1NS"), "RequestMalformed"),
+    (_with(join, pem="%%"), "RequestMalformed"),
+    (_with(join, usages=("client auth",)), "UsagesInvalid"),
+    (_with(join, usages=("digital signature", "key encipherment", "client auth")), "UsagesInvalid"),
+    (_with(join, usages=("digital signature", "client auth", "server auth")), "UsagesInvalid"),
+    (_with(join, usages=("digital signature", "client auth", "client auth")), "UsagesInvalid"),
+    (_with(join, pem=request(common_names=("box-1",))), "CommonNameInvalid"),
+    (_with(join, pem=request(common_names=("system:node:",))), "CommonNameInvalid"),
+    (_with(join, pem=request(common_names=())), "CommonNameInvalid"),
+    (_with(join, pem=request(common_names=("system:node:box-1", "system:admin"))), "CommonNameInvalid"),
+    (_with(join, pem=request(common_names=("system:admin",))), "CommonNameInvalid"),
+    (_with(join, pem=request(organizations=())), "OrganizationInvalid"),
+    (_with(join, pem=request(organizations=("system:masters",))), "OrganizationInvalid"),
+    (_with(join, pem=request(organizations=("system:nodes", "system:masters"))), "OrganizationInvalid"),
+    (_with(join, pem=request(more=(_UNIT,))), "SubjectInvalid"),
+    (_with(join, pem=request(constraints=True)), "SubjectInvalid"),
+    (_with(join, pem=request(alternatives=(_URI,))), "SubjectInvalid"),
+    (_with(join, pem=SERVING), "NamesNotAllowed"),
+    (full(join, site=None), "SiteNotFound"),
+    (full(join, token=None), "TokenUnknown"),
+    (full(join, token=full(TOKEN, node="box-2")), "TokenForOtherNode"),
+    (_with(join, seconds=None), "LifetimeTooLong"),
+    (_with(join, seconds=3601), "LifetimeTooLong"),
+    (full(join, box=other_pin), "NodeNameTaken"),
+    (full(join, box=full(BOX, key_hash="")), "NodeNameTaken"),
+    (full(join, box=full(BOX, site="south")), "NodeNameTaken"),
+    (full(join, box=full(BOX, site="")), "NodeNameTaken"),
+    (full(join, box=full(BOX, site=""), token=full(TOKEN, node="box-1", replace=True)), "NodeNameTaken"),
+    (full(join, box=other_pin, token=full(TOKEN, replace=True)), "NodeNameTaken"),
+    (full(join, boxes=2), "SiteFull"),
+    (full(join, site=_LONELY), "MachineNotListed"),
+    (full(_with(join, machine="m-2"), site=_LONELY), "MachineNotListed"),
+    (_with(renewal, pem=request(common_names=("system:node:box-2",))), "RequesterMismatch"),
+    (full(renewal, box=None), "NodeUnknown"),
+    (full(renewal, site=None), "SiteNotFound"),
+    (full(recovery, box=other_pin), "KeyMismatch"),
+    (full(recovery, box=None), "NodeUnknown"),
+    (full(recovery, box=full(BOX, site="south")), "NodeNameTaken"),
+    (_with(serving, **{**AS_SERVER, "usages": ("digital signature", "client auth")}), "UsagesInvalid"),
+    (_with(serving, **{**AS_SERVER, "pem": PLAIN}), "NamesMissing"),
+    (_with(serving, **{**AS_SERVER, "pem": request(alternatives=(x509.DNSName("hub"),))}), "NamesNotOwn"),
+    (full(serving, box=full(BOX, addresses=("10.0.0.6",))), "NamesNotOwn"),
+    (full(serving, box=full(BOX, name="box-2")), "RequesterMismatch"),
+    (full(serving, box=None), "RequesterMismatch"),
+    (_with(serving, **{**AS_SERVER, "username": "system:bootstrap:abcdef"}), "RequesterMismatch"),
+    (_with(serving, **{**AS_SERVER, "seconds": 9999}), "LifetimeTooLong"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"), REFUSED, ids=[f"{n}-{reason}" for n, (_, reason) in enumerate(REFUSED)]
+)
+def test_refused(case: approval.Case, reason: str) -> None:
+    """One field is wrong, and the refusal says which."""
+    verdict = approval.decide(case)
+    assert (verdict.approved, verdict.reason) == (False, reason), verdict.message
+
+
+def test_a_listed_machine_joins() -> None:
+    assert approval.decide(full(_with(join, machine="m-1"), site=_LONELY)).approved
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        _with(join, groups=("system:bootstrappers:kubeadm:default-node-token",)),
+        _with(join, username="system:admin", groups=("system:masters",)),
+        _with(join, username="eve", groups=("system:bootstrappers:suanli:north",)),
+        _with(renewal, username="system:node:box-1", groups=("system:authenticated",)),
+        full(renewal, requester=None),
+        full(renewal, requester=full(BOX, site="")),
+        _with(join, signer="kubernetes.io/kube-apiserver-client"),
+        _with(join, signer="kubernetes.io/legacy-unknown"),
+    ],
+)
+def test_what_is_not_ours_is_left_alone(case: approval.Case) -> None:
+    """Other kubelets and other signers have other approvers."""
+    requester = case.requester if approval.requesting_node(case.csr) else None
+    assert not approval.is_ours(full(case, requester=requester))
+
+
+def test_a_token_says_its_site_by_its_group_alone() -> None:
+    """Whoever edits the Secret's label later does not move the token to another site."""
+    secret = core_v1.Secret(
+        metadata=meta.ObjectMeta(
+            labels={names.TOKEN_SITE_LABEL: "south"}, annotations={names.TOKEN_NODE_ANNOTATION: "box-1"}
+        )
+    )
+    assert approval.token_of(csr(), secret) == full(TOKEN, node="box-1")
+    recovering = csr(groups=("system:bootstrappers:suanli:north:recovery",))
+    assert approval.token_of(recovering, core_v1.Secret()) == RECOVERY
+
+
+def test_a_token_of_two_sites_is_none() -> None:
+    both = csr(groups=("system:bootstrappers:suanli:north", "system:bootstrappers:suanli:south"))
+    assert approval.token_of(both, core_v1.Secret()) is None
+
+
+def test_a_request_signed_by_another_key_is_refused() -> None:
+    """Who cannot prove the key could pin a name to a key of someone else."""
+    der = bytearray(x509.load_pem_x509_csr(base64.b64decode(PLAIN)).public_bytes(serialization.Encoding.DER))
+    der[-3] ^= 1
+    pem = (
+        b"-----BEGIN CERTIFICATE REQUEST-----\n" + base64.b64encode(der) + b"\n-----END CERTIFICATE REQUEST-----\n"
+    )
+    case = _with(join, pem=base64.b64encode(pem).decode())
+    assert approval.decide(case).reason == "RequestMalformed"
+
+
+_names = st.sampled_from(["system:node:box-1", "system:node:box-2", "system:admin", "box-1", ""])
+_groups = st.lists(st.sampled_from(["system:nodes", "system:masters", "x"]), max_size=3)
+
+
+@given(_names, _groups, st.sampled_from([BOX, other_pin, None]), st.sampled_from([TOKEN, RECOVERY, None]))
+def test_nothing_but_the_nodes_own_identity_is_ever_approved(
+    name: str, groups: list[str], box: approval.Box | None, token: approval.Token | None
+) -> None:
+    """Law: an approval is for system:node:NAME in system:nodes alone, and a pinned name keeps its key."""
+    case = full(join, csr=csr(request((name,) if name else (), tuple(groups))), box=box, token=token)
+    verdict = approval.decide(case)
+    if verdict.approved:
+        assert name.startswith("system:node:")
+        assert groups == ["system:nodes"]
+        assert box is None or box.key_hash == verdict.key_hash
+
+
+def test_times_are_no_part_of_a_decision() -> None:
+    """Whether a token has expired is for the API server, which would not have let it in."""
+    old = core_v1.Secret(metadata=meta.ObjectMeta(creation_timestamp=dt.datetime(1970, 1, 1, tzinfo=dt.UTC)))
+    assert approval.token_of(csr(), old) == TOKEN
