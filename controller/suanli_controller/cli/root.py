@@ -3,6 +3,7 @@
 import click
 
 from suanli_controller.cli.crds import crds
+from suanli_controller.cli.dashboard import dashboard
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -12,3 +13,4 @@ def cli() -> None:
 
 
 cli.add_command(crds)
+cli.add_command(dashboard)

@@ -11,7 +11,8 @@ from suanli_controller.view import model
 _CHUNK_ROWS = 500
 
 NODE_COLUMNS = (
-    "target", "name", "architecture", "family", "os", "accelerator", "isaLevel", "pageSizeKib", "ready", "cordoned",
+    "target", "name", "architecture", "family", "os", "accelerator", "isaLevel", "pageSizeKib", "ready",
+    "cordoned",
     "cpuAllocatableMillicores", "cpuRequestedMillicores", "memoryAllocatableBytes", "memoryRequestedBytes",
     "acceleratorsAllocatable", "acceleratorsRequested", "osImage", "kernel", "kubelet",
 )  # fmt: skip
@@ -21,7 +22,8 @@ TOTAL_COLUMNS = (
     "intelligentRequestedMilliUnits", "gigaflopsFp16", "domesticPermille",
 )  # fmt: skip
 WORKLOAD_COLUMNS = (
-    "namespace", "name", "type", "replicas", "readyReplicas", "unplacedReplicas", "placements", "reasons", "algorithm",
+    "namespace", "name", "type", "replicas", "readyReplicas", "unplacedReplicas", "placements", "reasons",
+    "algorithm",
 )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import msgspec
+
 from suanli_controller.core import centre
 from suanli_controller.dashboard import replica, rights
 from suanli_controller.view import model
@@ -34,8 +36,7 @@ WORKLOAD_SORTS = ("namespace", "name", "type", "replicas", "readyReplicas", "unp
 _NOT_ACCELERATORS = frozenset({"cpu", "memory", "ephemeral-storage", "pods", "storage"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """What rows must match; an empty value matches everything. `text` is looked for in names, whatever the
     case.
     """
@@ -119,11 +120,12 @@ def _targets(held: replica.Replica, mine: rights.Rights, wanted: Filter) -> Iter
     places = {place.target: place for place in rights.places(held, mine)}
     for target in held.nodes:
         place = places.get(target)
-        if place is not None and _place_matches(place, wanted):
+        if place is not None and place_matches(place, wanted):
             yield target
 
 
-def _place_matches(place: model.Cloud | model.Site, wanted: Filter) -> bool:
+def place_matches(place: model.Cloud | model.Site, wanted: Filter) -> bool:
+    """Whether a place matches by what it is; names and hardware are looked at elsewhere."""
     return (
         wanted.target in ("", place.target)
         and wanted.tier in ("", place.tier)
@@ -143,6 +145,11 @@ def matching(rows: Iterable[model.Node], wanted: Filter) -> Iterator[model.Node]
             and (not text or text in node.name.casefold() or text in node.target.casefold())
         ):
             yield node
+
+
+def only_classes(place: model.Cloud | model.Site, wanted: Filter) -> model.Cloud | model.Site:
+    """The place with those of its classes that match."""
+    return msgspec.structs.replace(place, classes=tuple(c for c in place.classes if class_matches(c.key, wanted)))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -199,7 +206,7 @@ def sites(held: replica.Replica, mine: rights.Rights, wanted: Filter, cut: Cut) 
 def _matches(place: model.Cloud | model.Site, wanted: Filter) -> bool:
     by_class = any((wanted.architecture, wanted.family, wanted.os, wanted.accelerator, wanted.class_key))
     return (
-        _place_matches(place, wanted)
+        place_matches(place, wanted)
         and (wanted.ready is None or _ready(place) == wanted.ready)
         and (wanted.cordoned is None or place.cordoned == wanted.cordoned)
         and (not by_class or any(class_matches(c.key, wanted) for c in place.classes))

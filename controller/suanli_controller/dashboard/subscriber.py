@@ -15,8 +15,6 @@ import structlog
 from suanli_controller.dashboard import metrics, replica
 from suanli_controller.view import model
 
-PATH = "/view/v1/stream"
-
 _log = structlog.get_logger(__name__)
 
 
@@ -92,7 +90,7 @@ class Subscriber:
         async with (
             aiohttp.ClientSession(timeout=limit, read_bufsize=1 << 18) as session,
             session.get(
-                source.url.rstrip("/") + PATH,
+                source.url.rstrip("/") + model.PATH,
                 headers={"Authorization": f"Bearer {source.token}"},
                 ssl=_context(source),
                 allow_redirects=False,  # a redirect would carry the token to whomever the server names

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+PATH = "/view/v1/stream"  # where the leader serves it
 Resources = dict[str, int]
 
 

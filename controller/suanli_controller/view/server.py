@@ -17,7 +17,6 @@ from aiohttp import web
 from suanli_controller.kube import client, errors, review
 from suanli_controller.view import board, metrics, model
 
-PATH = "/view/v1/stream"
 # Granted as a nonResourceURL: it names the right to everything that the leader sees, not to one kind.
 RIGHT = review.Attributes(verb="get", path="/suanli/view")
 
@@ -53,7 +52,7 @@ class Server:
     async def run(self) -> None:
         """Serve and tick until cancelled."""
         app = web.Application()
-        app.router.add_get(PATH, self._stream)
+        app.router.add_get(model.PATH, self._stream)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
