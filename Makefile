@@ -3,33 +3,65 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+# The first Python that is new enough; `make PYTHON=...` takes another.
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$python $(NEW_ENOUGH) && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest
 
 .PHONY: help
 help: ## list the tasks
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-24s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: pyproject.toml agents/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; found: $$($(PYTHON) --version)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --editable agents --group dev
-	touch $@
+	@$(or $(PYTHON),false) $(NEW_ENOUGH) \
+	  || { echo "Python 3.11 or later is needed: install it, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) e2e/system_packages.py python
+	@echo "setup: making $(VENV) with what pyproject.toml asks for: a minute or two" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' \
+	  && $(BIN)/python -m pip install --quiet --editable . --editable agents --group dev \
+	  || { echo "setup: pip failed, see above: is there a network, and is pip's index the right one (pip config list)?" >&2; exit 1; }
+	@touch $@
 
 .PHONY: setup
 setup: $(VENV)/.ready ## make .venv with both distributions and all that development needs
 
 .PHONY: tools
 tools: setup ## make the programs of the real clusters: built with Go, or SUANLI_TOOLS=download
-	PYTHONPATH=e2e $(BIN)/python -m suanli_clusters
+	@PYTHONPATH=e2e $(BIN)/python -m suanli_clusters
+
+.PHONY: system-packages
+system-packages: setup ## say what the tests need of the system; as root on Debian install it
+	@$(BIN)/python e2e/system_packages.py tests
+
+.PHONY: test
+test: lint test-unit test-e2e ## all that a change must pass: lint, unit, property and end-to-end tests
+
+.PHONY: test-unit
+test-unit: setup ## unit, property and contract tests: no cluster
+	$(PYTEST) -m "not long" tests
+
+.PHONY: test-e2e
+test-e2e: system-packages tools ## tests on real API servers, containers and browser
+	$(PYTEST) -m "not long" e2e
+
+.PHONY: test-long
+test-long: system-packages tools ## what waits for minutes: long outages, soak
+	$(PYTEST) -m long --timeout 3600 tests e2e
+
+.PHONY: test-kind
+test-kind: setup ## the operator's end-to-end tests on two kind clusters: needs Docker
+	$(PYTEST) --clusters kind e2e
 
 .PHONY: lint
 lint: setup ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy controller agents tests e2e benchmarks
+	$(BIN)/mypy conftest.py
 	$(BIN)/lint-imports
 
 .PHONY: format
@@ -44,3 +76,7 @@ agent-proto: setup ## generate the agent's CRI messages from runtime/cri.proto
 .PHONY: crds
 crds: setup ## write crds/ anew from the structs of the kinds
 	$(BIN)/suanli-controller crds --directory crds
+
+.PHONY: clean
+clean: ## remove what the tasks have made in this folder
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest-kind
