@@ -57,6 +57,7 @@ RECOVERY_GROUP_SUFFIX: Final = ":recovery"
 # On a bootstrap token's Secret: the one node that it is for, and whether that node may come with a new key.
 TOKEN_NODE_ANNOTATION: Final = f"{GROUP}/node"
 TOKEN_REPLACE_ANNOTATION: Final = f"{GROUP}/replace"
+TOKEN_SPENT_ANNOTATION: Final = f"{GROUP}/spent-by"  # key hash of the box that used it
 TOKEN_SITE_LABEL: Final = f"{GROUP}/site"
 
 # Kinds of target, as in `Cloud/jining-core` and `EdgeSite/north-gate`.

@@ -49,13 +49,17 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What the hub knows of the bootstrap token that was used; `node` is empty for one that any box may use."""
+    """What the hub knows of the bootstrap token that was used; `node` is empty for one that any box may use.
+
+    `spent_by` is the key hash of the box that used a token for one node: it may ask again, nobody else may.
+    """
 
     id: str
     site: str
     node: str = ""
     replace: bool = False
     recovery: bool = False
+    spent_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,7 @@ def token_of(csr: core_v1.CertificateSigningRequest, secret: core_v1.Secret | No
         node=notes.get(names.TOKEN_NODE_ANNOTATION, ""),
         replace=notes.get(names.TOKEN_REPLACE_ANNOTATION) == "true",
         recovery=bool(recovery),
+        spent_by=notes.get(names.TOKEN_SPENT_ANNOTATION, ""),
     )
 
 
@@ -271,6 +276,8 @@ def _requester(case: Case, asked: Requested) -> Refusal:
         return "TokenUnknown", "the token was deleted or spent meanwhile, or is of more than one site"
     if token.node and token.node != name:
         return "TokenForOtherNode", f"the token is for node {token.node}, not for {name}"
+    if token.spent_by and token.spent_by != asked.key_hash:
+        return "TokenSpent", f"the token was used for node {token.node} before; make another"
     return None
 
 

@@ -33,7 +33,7 @@ def request(
     common_names: tuple[str, ...] = ("system:node:box-1",),
     organizations: tuple[str, ...] = ("system:nodes",),
     alternatives: tuple[x509.GeneralName, ...] = (),
-    more: tuple[x509.NameAttribute, ...] = (),
+    more: tuple[x509.NameAttribute[str], ...] = (),
     constraints: bool = False,
 ) -> str:
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations]
@@ -103,6 +103,7 @@ other_pin = full(BOX, key_hash=pin(OTHER_KEY))
     [
         (join, "JoinApproved"),
         (full(join, token=full(TOKEN, node="box-1")), "JoinApproved"),
+        (full(join, token=full(TOKEN, node="box-1", spent_by=pin(KEY))), "JoinApproved"),
         (full(join, box=BOX), "RejoinApproved"),
         (full(join, box=BOX, boxes=2), "RejoinApproved"),
         (full(join, box=other_pin, token=full(TOKEN, node="box-1", replace=True)), "RejoinApproved"),
@@ -153,6 +154,7 @@ REFUSED = [
     (full(join, site=None), "SiteNotFound"),
     (full(join, token=None), "TokenUnknown"),
     (full(join, token=full(TOKEN, node="box-2")), "TokenForOtherNode"),
+    (full(join, token=full(TOKEN, node="box-1", spent_by=pin(OTHER_KEY))), "TokenSpent"),
     (_with(join, seconds=None), "LifetimeTooLong"),
     (_with(join, seconds=3601), "LifetimeTooLong"),
     (full(join, box=other_pin), "NodeNameTaken"),
@@ -234,11 +236,11 @@ def test_a_request_signed_by_another_key_is_refused() -> None:
     """Who cannot prove the key could pin a name to a key of someone else."""
     der = bytearray(x509.load_pem_x509_csr(base64.b64decode(PLAIN)).public_bytes(serialization.Encoding.DER))
     der[-3] ^= 1
-    pem = (
-        b"-----BEGIN CERTIFICATE REQUEST-----\n" + base64.b64encode(der) + b"\n-----END CERTIFICATE REQUEST-----\n"
-    )
-    case = _with(join, pem=base64.b64encode(pem).decode())
-    assert approval.decide(case).reason == "RequestMalformed"
+    pem = "-----BEGIN CERTIFICATE REQUEST-----\n{}\n-----END CERTIFICATE REQUEST-----\n"
+    forged = pem.format(base64.b64encode(der).decode()).encode()
+    verdict = approval.decide(_with(join, pem=base64.b64encode(forged).decode()))
+    assert verdict.reason == "RequestMalformed"
+    assert "signed" in verdict.message
 
 
 _names = st.sampled_from(["system:node:box-1", "system:node:box-2", "system:admin", "box-1", ""])
