@@ -71,7 +71,7 @@ format: setup ## format the code and mend what ruff can mend
 
 .PHONY: agent-proto
 agent-proto: setup ## generate the agent's CRI messages from runtime/cri.proto
-	cd agents && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. suanli_agent/runtime/cri.proto
+	cd agents && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. suanli_agent/runtime/cri.proto suanli_agent/runtime/health.proto
 
 .PHONY: crds
 crds: setup ## write crds/ anew from the structs of the kinds

@@ -257,15 +257,8 @@ def _start_at(
 ) -> Optional[float]:
     """When a container may start, None when it runs, is being stopped or has done its work."""
     if record is None:
-        older = seen.records(container.name)
-        if (
-            older
-            and older[0].exited
-            and not life.should_restart(seen, container, older[0])
-            and _normal(seen, container)
-        ):
-            return None
-        return seen.retry_at if container.name in seen.waiting else 0.0
+        blocked = seen.retry_at if container.name in seen.waiting else 0.0
+        return None if _done_before(seen, container) else blocked
     if record.running or record.id in seen.busy:
         return None
     if record.state is observed.ContainerState.CREATED:

@@ -101,7 +101,7 @@ class Hub(Protocol):
         audience: str,
         expiration_seconds: int,
     ) -> objects.Token:
-        """A token bound to pod (name, uid) by TokenRequest; empty audience: the API server's own.
+        """A token bound to that pod by TokenRequest; empty audience: the API server's own.
 
         Raises HubError.
         """
