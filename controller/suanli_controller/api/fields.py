@@ -111,7 +111,9 @@ class ClassCapacity(Part, frozen=True):
     ] = {}
     milli_units: Annotated[
         Annotated[int, Meta(ge=0)] | None,
-        Meta(description="Compute units x 1000 of all nodes by the ComputeCentre's table; absent without it."),
+        Meta(
+            description="Compute units x 1000 of what is allocatable, by the ComputeCentre's table; absent without it."
+        ),
     ] = None
 
 

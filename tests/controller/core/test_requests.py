@@ -15,7 +15,7 @@ def pod(phase: str = "Running", status: dict[str, Any] | None = None, **spec: An
     return msgspec.convert({"spec": spec, "status": {"phase": phase, **(status or {})}}, core_v1.Pod)
 
 
-def container(name: str = "app", limits: dict[str, Any] | None = None, **requests: Any) -> dict[str, Any]:
+def container(name: str = "app", limits: Any = None, **requests: Any) -> dict[str, Any]:
     return {"name": name, "resources": {"requests": requests, "limits": limits or {}}}
 
 
