@@ -5,6 +5,7 @@
         await proxy.refuse(); await proxy.accept()      # no listener: connections are refused
         proxy.answer(500)                               # every new request is answered so; answer(0) ends it
         proxy.hang()                                    # requests are taken and never answered; resume() ends it
+        proxy.delay = 0.05                              # seconds by which each request comes later
         proxy.freeze()                                  # open watches fall silent, new ones work: half-open
         proxy.close_watches()                           # open watches end in good order
         proxy.rewrite = lambda body: body.replace(...)  # every body and every watch line passes through this
@@ -41,6 +42,7 @@ class Proxy:
     def __init__(self, way: connection.Connection, host: str = "127.0.0.1") -> None:
         self.requests: list[Request] = []
         self.rewrite: Callable[[bytes], bytes] = lambda body: body
+        self.delay = 0.0
         self._behind = way
         self._host = host
         self._port = 0
@@ -116,6 +118,7 @@ class Proxy:
         noted = Request(request.method, request.path, request.query_string)
         self.requests.append(noted)
         await self._going.wait()
+        await asyncio.sleep(self.delay)
         if self._code:
             reasons = {410: "Expired", 403: "Forbidden"}
             status = {"kind": "Status", "code": self._code, "reason": reasons.get(self._code, "InternalError")}
@@ -134,7 +137,7 @@ class Proxy:
         return await self._session.request(
             request.method,
             f"{self._behind.server}{request.path_qs}",
-            data=await request.read(),
+            data=await request.read() or None,
             headers=headers,
             ssl=self._behind.ssl_context(credential),
             timeout=aiohttp.ClientTimeout(),

@@ -37,12 +37,12 @@ class ListMeta(msgspec.Struct, frozen=True, rename={"resource_version": "resourc
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page of a list."""
 
-    items: list[T]
+    items: list[T] = []
     metadata: ListMeta = ListMeta()
 
 
-class _RawPage(msgspec.Struct, frozen=True):
-    items: list[msgspec.Raw]
+class _SentPage(msgspec.Struct, Generic[T], frozen=True):
+    items: list[T] | None = None  # null where an empty list was asked for as metadata alone
     metadata: ListMeta = ListMeta()
 
 
@@ -58,6 +58,12 @@ class Version(msgspec.Struct, frozen=True, rename="camel"):
         """(1, 36); vendors write minor as 27+, the plus is dropped. (0, 0) where it is no number."""
         digits = [part.rstrip("+") for part in (self.major, self.minor)]
         return (int(digits[0]), int(digits[1])) if all(part.isdigit() for part in digits) else (0, 0)
+
+
+def decode_page(kind: type[T], body: bytes) -> Page[T]:
+    """One page of a list of `kind`. Raises msgspec.DecodeError or UnicodeDecodeError."""
+    sent: _SentPage[T] = decoder(_SentPage[kind]).decode(body)  # type: ignore[valid-type]
+    return Page(sent.items or [], sent.metadata)
 
 
 @functools.cache
@@ -100,7 +106,10 @@ class Client(transport.Transport):
         query = selectors(labels, fields) | {"limit": str(self.settings.page_size)}
         while True:
             body = await self.list_bytes(resource, namespace, query)
-            page: Page[T] = self._decode(Page[resource.type], body)  # type: ignore[name-defined]
+            try:
+                page = decode_page(resource.type, body)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise errors.Undecodable(f"a list of {resource}: {error}") from error
             yield page
             if not page.metadata.next:
                 return
@@ -155,7 +164,8 @@ class Client(transport.Transport):
         """Server-side apply: the fields in `obj` become ours, those that we applied before and left out now go.
 
         Raises errors.Conflict without `force` where another manager owns one of them. With `dry_run` all admission
-        and validation runs and nothing is stored. A `metadata.uid` guards against a namesake: errors.Conflict.
+        and validation runs and nothing is stored. A `metadata.uid` guards against a namesake: errors.Invalid where
+        another object has the name, errors.Conflict where none has.
         """
         path = resource.path(_meta(obj, "namespace"), _meta(obj, "name"), subresource)
         query = _write_query(dry_run, manager) | {"force": "true" if force else "false"}

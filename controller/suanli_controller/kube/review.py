@@ -31,6 +31,7 @@ class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
     namespace: str = ""
     name: str = ""
     path: str = ""
+    subresource: str = ""
 
 
 class _TokenStatus(msgspec.Struct, frozen=True):

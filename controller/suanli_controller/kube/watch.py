@@ -65,11 +65,6 @@ class _AnyEvent(msgspec.Struct, frozen=True, gc=False):
     object: _Any = _Any()
 
 
-class _RawPage(msgspec.Struct, frozen=True):
-    items: list[msgspec.Raw] = []
-    metadata: client.ListMeta = client.ListMeta()
-
-
 Event = Added[T] | Modified[T] | Deleted[T] | Bookmark | Failure | Skipped
 
 
@@ -78,7 +73,7 @@ class Decoder(Generic[T]):
 
     def __init__(self, resource: Resource[T]) -> None:
         kind: Any = resource.type
-        self._page = client.decoder(client.Page[kind])
+        self._kind = resource.type
         self._item = client.decoder(kind)
         self._event = client.decoder(Added[kind] | Modified[kind] | Deleted[kind] | Bookmark | Failure)
 
@@ -93,7 +88,7 @@ class Decoder(Generic[T]):
     def page(self, body: bytes) -> tuple[client.Page[T], list[Skipped]]:
         """A page of a list and what had to be left out of it. Raises errors.Undecodable for what is no list."""
         try:
-            return self._page.decode(body), []
+            return client.decode_page(self._kind, body), []
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._loose_page(body)
 
@@ -106,7 +101,7 @@ class Decoder(Generic[T]):
 
     def _loose_page(self, body: bytes) -> tuple[client.Page[T], list[Skipped]]:
         try:
-            raw: _RawPage = client.decoder(_RawPage).decode(body)
+            raw = client.decode_page(msgspec.Raw, body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise errors.Undecodable(f"a list: {error}") from error
         items: list[T] = []
