@@ -4,6 +4,7 @@ import click
 
 from suanli_controller.cli.crds import crds
 from suanli_controller.cli.dashboard import dashboard
+from suanli_controller.cli.token import token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,3 +15,4 @@ def cli() -> None:
 
 cli.add_command(crds)
 cli.add_command(dashboard)
+cli.add_command(token)

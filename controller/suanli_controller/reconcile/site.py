@@ -1,0 +1,253 @@
+"""EdgeSite: the rights of its tokens, what it gives its boxes, boxes that leave, and its status.
+
+Joining is opened by a ClusterRoleBinding of the site's own; it stays shut, with the reason in the status, while
+someone has bound upstream's automatic approval to a group that our tokens are in: no rule of ours would be asked.
+"""
+
+import asyncio
+import datetime as dt
+import secrets
+import string
+from collections.abc import Collection, Sequence
+
+import msgspec
+import structlog
+
+from suanli_controller.api import core_v1, names
+from suanli_controller.api import site as sites
+from suanli_controller.core import conditions, enrolment, fleet
+from suanli_controller.kube import errors, events, informer, resources, review
+from suanli_controller.reconcile import city as city_module
+from suanli_controller.reconcile import cluster, csr, leave
+
+log = structlog.get_logger(__name__)
+
+SETTLE_SECONDS = 1.0  # changes of boxes are gathered: a site's 100 boxes come back at once after an outage
+LEAVE_SECONDS = 5.0  # between two looks at a box that drains
+RECHECK_SECONDS = 300.0  # someone may bind automatic approval at any time, and nothing tells us
+
+_ROLES = resources.Resource("rbac.authorization.k8s.io/v1", "Role", "roles", resources.PartialObject)
+_ROLE_BINDINGS = resources.Resource(
+    "rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", resources.PartialObject
+)
+_CLUSTER_ROLES = resources.Resource(
+    "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", resources.PartialObject, namespaced=False
+)
+_CLUSTER_BINDINGS = resources.Resource(
+    "rbac.authorization.k8s.io/v1",
+    "ClusterRoleBinding",
+    "clusterrolebindings",
+    resources.PartialObject,
+    namespaced=False,
+)
+
+
+class Sites:
+    """Reconciles the EdgeSites of `city`, whose hub must be followed already (`city.add_cluster`)."""
+
+    def __init__(self, city: city_module.City, recorder: events.Recorder) -> None:
+        self.city = city
+        self.api = city.hub
+        self.recorder = recorder
+        self.queue = city.sites
+        self.sites = informer.Informer(self.api, csr.SITES)
+        self._rights: dict[str, tuple[object, ...]] = {}  # site -> what its rights were made from
+
+    async def run(self) -> None:
+        """Follow and reconcile until cancelled."""
+        self.sites.subscribe(self._site_changed)
+        self._hub.nodes.subscribe(self._node_changed)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.sites.run())
+            tasks.create_task(self._work())
+
+    @property
+    def _hub(self) -> cluster.Cluster:
+        return self.city.carriers[city_module.HUB].there
+
+    def _site_changed(self, old: sites.EdgeSite | None, new: sites.EdgeSite | None) -> None:
+        if old is None or new is None or old.metadata.generation != new.metadata.generation:
+            self.queue.add((new or old).metadata.name)  # type: ignore[union-attr]  # one of them is given
+
+    def _node_changed(self, old: core_v1.Node | None, new: core_v1.Node | None) -> None:
+        for node in (old, new):
+            if node is not None and (site := node.metadata.labels.get(names.SITE_LABEL)):
+                self.queue.add_after(site, SETTLE_SECONDS)
+
+    async def _work(self) -> None:
+        await self.sites.synced.wait()
+        await self._hub.nodes.synced.wait()
+        while True:
+            name = await self.queue.get()
+            try:
+                await self.reconcile(name)
+                self.queue.forget(name)
+                self.queue.add_after(name, RECHECK_SECONDS)
+            except errors.KubeError as error:
+                delay = self.queue.retry(name)
+                log.warning("site", name=name, error=error.message, retry_seconds=round(delay, 1))
+            finally:
+                self.queue.done(name)
+
+    async def reconcile(self, name: str) -> None:
+        """Observe, open or shut, give, let go, report."""
+        site = self.sites.get(name)
+        if site is None:
+            self.city.remove_target(names.target(names.SITE_KIND, name))
+            self._rights.pop(name, None)
+            return
+        boxes = self._boxes(name)
+        bound = await self._auto_approved(name)
+        await self._ensure_rights(site, boxes, shut=bool(bound))
+        for box in boxes:
+            await self._give(site, box)
+        leaving = [box for box in boxes if enrolment.wants_to_leave(box)]
+        await self._let_go(site, leaving)
+        self.city.set_target(_target(site), city_module.HUB)
+        await self._report(site, boxes, bound, len(leaving))
+
+    # --- observe
+
+    def _boxes(self, site: str) -> list[core_v1.Node]:
+        nodes = self._hub.nodes.objects.values()
+        return [node for node in nodes if node.metadata.labels.get(names.SITE_LABEL) == site]
+
+    async def _auto_approved(self, site: str) -> str:
+        """The group of our tokens whose requests kube-controller-manager would approve without us; else empty."""
+        wanted = review.Attributes(
+            verb="create",
+            group="certificates.k8s.io",
+            resource="certificatesigningrequests",
+            subresource="nodeclient",
+        )
+        ours = (enrolment.group(site), enrolment.group(site, recovery=True))
+        for group in (*ours, "system:bootstrappers", "system:authenticated"):
+            user = review.User(username="system:bootstrap:suanli", groups=(group,))
+            if await review.allowed(self.api, user, wanted):
+                return group
+        return ""
+
+    # --- apply
+
+    async def _ensure_rights(self, site: sites.EdgeSite, boxes: Sequence[core_v1.Node], *, shut: bool) -> None:
+        """Write the rights of the site's tokens where what they follow from has changed."""
+        named = sorted(box.metadata.name for box in boxes)
+        basis = (site.metadata.uid, shut, *named)
+        if self._rights.get(site.metadata.name) == basis:
+            return
+        await self._ensure_recovery(site, named)
+        if shut:
+            await self._shut(site)
+        else:
+            await self.api.apply(_CLUSTER_ROLES, enrolment.joining_role())
+            await self.api.apply(_CLUSTER_BINDINGS, enrolment.joining_binding(site))
+        self._rights[site.metadata.name] = basis
+
+    async def _shut(self, site: sites.EdgeSite) -> None:
+        try:
+            await self.api.delete(_CLUSTER_BINDINGS, enrolment.binding_name(site.metadata.name))
+        except errors.NotFound:
+            return
+
+    async def _ensure_recovery(self, site: sites.EdgeSite, boxes: Collection[str]) -> None:
+        """The token is made once and kept: boxes that are away for months hold it."""
+        name = enrolment.secret_name(enrolment.recovery_id(site.metadata.name))
+        try:
+            await self.api.get(resources.SECRETS.metadata_only, name, enrolment.KUBE_SYSTEM)
+        except errors.NotFound:
+            await self.api.create(resources.SECRETS, enrolment.recovery_token(site, token_secret()))
+        await self.api.apply(_ROLES, enrolment.recovery_role(site))
+        await self.api.apply(_ROLE_BINDINGS, enrolment.recovery_binding(site, boxes))
+
+    async def _give(self, site: sites.EdgeSite, box: core_v1.Node) -> None:
+        """Labels and taints of the site. Applied labels that the site gives no longer go by server-side apply."""
+        name, labels = box.metadata.name, enrolment.granted_labels(site)
+        ours = {key: value for key, value in box.metadata.labels.items() if _is_granted(key)}
+        if ours != labels:
+            await self.api.apply(resources.NODES, {"metadata": {"name": name, "labels": labels}})
+        wanted = enrolment.taints_wanted(site, box.spec.taints)
+        if enrolment.taints_differ(wanted, box.spec.taints):
+            guard = {"resourceVersion": box.metadata.resource_version}
+            await self.api.patch(resources.NODES, name, "", {"metadata": guard, "spec": {"taints": wanted}})
+
+    async def _let_go(self, site: sites.EdgeSite, leaving: Sequence[core_v1.Node]) -> None:
+        for box in leaving:
+            waiting = await leave.drain(self.api, box)
+            if waiting:
+                self.queue.add_after(site.metadata.name, LEAVE_SECONDS)
+            else:
+                note = f"{box.metadata.name} left as it asked to"
+                self.recorder.record(events.reference(csr.SITES, site), "Normal", "BoxLeft", note)
+
+    # --- report
+
+    async def _report(self, site: sites.EdgeSite, boxes: Sequence[core_v1.Node], bound: str, leaving: int) -> None:
+        status = status_of(site, boxes, bound, leaving, dt.datetime.now(dt.UTC))
+        log.info("site", name=site.metadata.name, boxes=status.boxes, ready=status.ready_boxes, leaving=leaving)
+        if status == site.status:
+            return
+        if bound and not _was(site, "AutoApprovalBound"):
+            self.recorder.record(
+                events.reference(csr.SITES, site), "Warning", "AutoApprovalBound", status.conditions[0].message
+            )
+        body = {"metadata": {"name": site.metadata.name}, "status": msgspec.to_builtins(status)}
+        await self.api.apply(csr.SITES, body, subresource="status", manager=f"{names.FIELD_MANAGER}-site")
+
+
+def status_of(
+    site: sites.EdgeSite, boxes: Sequence[core_v1.Node], bound: str, leaving: int, now: dt.datetime
+) -> sites.EdgeSiteStatus:
+    """What the hub sees of a site; `bound` is the group by which automatic approval reaches its tokens."""
+    ready = sum(enrolment.is_ready(box) for box in boxes)
+    ends = [found for box in boxes if (found := enrolment.expires(box))]
+    if bound:
+        message = (
+            f"group {bound} may create certificatesigningrequests/nodeclient, so requests would be approved unseen; "
+            "remove it from the ClusterRoleBinding of system:certificates.k8s.io:certificatesigningrequests:nodeclient"
+        )
+        verdict = conditions.make(names.READY, "False", "AutoApprovalBound", message)
+    else:
+        going = f", {leaving} leaving" if leaving else ""
+        verdict = conditions.make(names.READY, "True", "JoiningOpen", f"{len(boxes)} boxes, {ready} ready{going}")
+    return msgspec.structs.replace(
+        site.status,
+        observed_generation=site.metadata.generation,
+        conditions=conditions.merged(site.status.conditions, [verdict], site.metadata.generation, now),
+        boxes=len(boxes),
+        ready_boxes=ready,
+        next_certificate_expiry=min(ends, default=None),
+    )
+
+
+def token_secret() -> str:
+    """The secret half of a bootstrap token."""
+    return random_word(16)
+
+
+def random_word(length: int) -> str:
+    """Letters and digits as bootstrap tokens are made of."""
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(length))
+
+
+def _is_granted(label: str) -> bool:
+    return label.startswith(f"{names.GRANTED_PREFIX}/") and label != names.KEY_HASH_LABEL
+
+
+def _was(site: sites.EdgeSite, reason: str) -> bool:
+    before = conditions.get(site.status.conditions, names.READY)
+    return before is not None and before.reason == reason
+
+
+def _target(site: sites.EdgeSite) -> fleet.Target:
+    spec = site.spec
+    return fleet.Target(
+        ref=names.target(names.SITE_KIND, site.metadata.name),
+        tier="Edge",
+        district=spec.district,
+        provider=spec.provider,
+        zone=spec.zone,
+        clearance=spec.clearance,
+        cordoned=spec.cordoned,
+        labels=site.metadata.labels,
+        local=True,
+    )
