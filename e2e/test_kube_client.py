@@ -125,7 +125,10 @@ async def test_apply_with_another_uid_touches_nothing(api: client.Client, namesp
     await api.apply(CONFIG_MAPS, config_map(namespace, v="1"))
     namesake = config_map(namespace, v="2")
     namesake["metadata"]["uid"] = "00000000-0000-0000-0000-000000000000"
-    with pytest.raises(errors.Conflict):
+    with pytest.raises(errors.Invalid, match=r"metadata\.uid"):
+        await api.apply(CONFIG_MAPS, namesake)
+    namesake["metadata"]["name"] = "nobody"
+    with pytest.raises(errors.Conflict, match="uid mismatch"):
         await api.apply(CONFIG_MAPS, namesake)
 
 
@@ -375,7 +378,7 @@ async def test_events_that_cannot_be_written_stop_nobody(way: connection.Connect
         proxy.answer(0)
         recorder.record(events.Reference("v1", "ConfigMap", "b", namespace), "Normal", "Said", "arrives")
         async with asyncio.timeout(20):
-            while not (await api.list(EVENTS, namespace)).items:
+            while not (await api.list(EVENTS, namespace)).items:  # noqa: ASYNC110 - it is in another process
                 await asyncio.sleep(0.05)
         assert not task.done()
         task.cancel()
