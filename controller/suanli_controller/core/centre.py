@@ -5,6 +5,7 @@ holding is a sum over nodes, so that no two figures can disagree. Resources are 
 name, `cpu` in millicores.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -100,6 +101,42 @@ class Holding:
     amounts: Amounts
 
 
+@dataclass(frozen=True, slots=True)
+class NodeAmounts:
+    """What one node adds to its class."""
+
+    class_key: str
+    ready: bool
+    cordoned: bool
+    allocatable: Resources
+    capacity: Resources
+    requested: Resources
+
+
+def by_class(nodes: Iterable[NodeAmounts]) -> dict[str, Amounts]:
+    """The amounts of each class, sorted by its name: unready and cordoned nodes offer nothing, but are there."""
+    totals: dict[str, Amounts] = {}
+    for node in nodes:
+        amounts = _of_node(node)
+        held = totals.get(node.class_key)
+        totals[node.class_key] = amounts if held is None else add(held, amounts)
+    return dict(sorted(totals.items()))
+
+
+def _of_node(node: NodeAmounts) -> Amounts:
+    open_ = node.ready and not node.cordoned
+    free = {name: max(amount - node.requested.get(name, 0), 0) for name, amount in node.allocatable.items()}
+    return Amounts(
+        nodes=1,
+        ready_nodes=int(node.ready),
+        allocatable=node.allocatable if open_ else {},
+        capacity=node.capacity,
+        requested=node.requested,
+        largest_free=free if open_ else {},
+    )
+
+
+@functools.lru_cache(maxsize=8192)
 def class_parts(class_key: str) -> ClassParts:
     """Raises ValueError where the name has not four parts."""
     parts = class_key.split(".", 3)

@@ -41,8 +41,8 @@ class Dashboard:
     def __init__(self, hub: client.Client, chosen: settings.Settings, store: history.Store) -> None:
         self.settings = chosen
         self.replica = replica.Replica()
-        self.live = live.Live(self.replica, chosen.live)
-        self.access = access.Access(hub, chosen.access, self._namespaces)
+        self.live = live.Live(self.replica, chosen.updates)
+        self.access = access.Access(hub, chosen.sessions, self._namespaces)
         self.store = store
 
     def _namespaces(self) -> set[str]:
@@ -60,7 +60,7 @@ def build(parts: Dashboard, site: static.Site | None = None) -> FastAPI:
         openapi_url=None,
     )
     app.state.access = parts.access
-    app.state.cookies = access.Cookies(chosen.cookie_key, chosen.access)
+    app.state.cookies = access.Cookies(chosen.cookie_key, chosen.sessions)
     app.state.replica = parts.replica
     app.state.live = parts.live
     app.state.store = parts.store

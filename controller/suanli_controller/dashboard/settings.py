@@ -31,8 +31,8 @@ class Settings:
     """All of them. `cookie_key` signs sessions; one of our own making ends every session at a restart."""
 
     listen: Listen = Listen()
-    access: access.Settings = field(default_factory=access.Settings)
-    live: live.Settings = field(default_factory=live.Settings)
+    sessions: access.Settings = field(default_factory=access.Settings)
+    updates: live.Settings = field(default_factory=live.Settings)
     stream: subscriber.Settings = field(default_factory=subscriber.Settings)
     cookie_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     history: Path | None = None  # None: in memory, lost at a restart

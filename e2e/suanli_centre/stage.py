@@ -1,0 +1,176 @@
+"""A hub, a leader's stream over a generated city, and the dashboard as its own process, all real."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from suanli_centre import city
+from suanli_clusters import Cluster, until
+from suanli_controller.kube import client, kubeconfig
+from suanli_controller.view import board, lead, server
+
+NAMESPACE = "suanli-system"
+_GROUP = "suanli.io"
+
+# The rights of each account, as rules of a ClusterRole.
+RULES: dict[str, list[dict[str, Any]]] = {
+    "centre-dashboard": [
+        {"nonResourceURLs": ["/suanli/view"], "verbs": ["get"]},
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+        {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["suanli-view"], "verbs": ["get"]},
+    ],
+    "centre-operator": [{"apiGroups": [_GROUP], "resources": ["*"], "verbs": ["get", "list", "watch"]}],
+    "centre-wall": [{"apiGroups": [_GROUP], "resources": ["computecentres"], "verbs": ["get"]}],
+    "centre-stranger": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}],
+}
+TEAM = "centre-team"  # may list the workloads of one namespace
+TEAM_NAMESPACE = "city-vision"
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Tokens by account, and the dashboard's own kubeconfig."""
+
+    dashboard: Path
+    tokens: dict[str, str]
+
+
+def accounts(hub: Cluster) -> Accounts:
+    """Make the accounts on the hub."""
+    for name, rules in RULES.items():
+        hub.apply(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRole",
+                "metadata": {"name": name},
+                "rules": rules,
+            }
+        )
+    kubeconfigs = {name: hub.service_account(NAMESPACE, name, name) for name in RULES}
+    kubeconfigs[TEAM] = hub.service_account(NAMESPACE, TEAM)
+    hub.apply(*_team())
+    tokens = {
+        name: json.loads(path.read_text())["users"][0]["user"]["token"] for name, path in kubeconfigs.items()
+    }
+    return Accounts(kubeconfigs["centre-dashboard"], tokens)
+
+
+def _team() -> Iterator[dict[str, Any]]:
+    yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM_NAMESPACE}}
+    rbac = "rbac.authorization.k8s.io"
+    meta = {"name": TEAM, "namespace": TEAM_NAMESPACE}
+    rules = [{"apiGroups": [_GROUP], "resources": ["computeworkloads"], "verbs": ["get", "list"]}]
+    yield {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": rules}
+    yield {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": meta,
+        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": TEAM},
+        "subjects": [{"kind": "ServiceAccount", "name": TEAM, "namespace": NAMESPACE}],
+    }
+
+
+class Leader:
+    """The leader's stream in a thread of its own, over a board that tests may change."""
+
+    def __init__(self, hub_kubeconfig: Path, fill: Callable[[board.Board], None]) -> None:
+        self.board = board.Board(f"run-{time.time_ns()}")
+        fill(self.board)
+        self._kubeconfig = str(hub_kubeconfig)
+        self._loop = asyncio.new_event_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the stream, as a leader that dies does."""
+        if self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(timeout=20)
+
+    def change(self, what: Callable[[board.Board], None]) -> None:
+        """Change the board between two ticks."""
+        done = threading.Event()
+
+        def run() -> None:
+            what(self.board)
+            done.set()
+
+        self._loop.call_soon_threadsafe(run)
+        assert done.wait(20), "the leader's loop does not turn"
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._task = self._loop.create_task(self._serve())
+        with contextlib.suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._task)
+
+    async def _serve(self) -> None:
+        async with client.Client(kubeconfig.hub(self._kubeconfig)) as hub:
+            await lead.run(self.board, hub, NAMESPACE, server.Settings(port=0))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Dashboard:
+    """The dashboard as users start it."""
+
+    def __init__(self, kubeconfig_path: Path, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / f"dashboard-{self.port}.log"
+        self._command = [
+            sys.executable, "-m", "suanli_controller", "dashboard", "--kubeconfig", str(kubeconfig_path),
+            "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(folder / "centre"), *options,
+        ]  # fmt: skip
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, ready: bool = True) -> None:
+        """Start it; with `ready`, wait until it holds the leader's tables."""
+        environment = {**os.environ, "KUBECONFIG": ""}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment)
+        if ready:
+            until(self.is_ready, f"the dashboard to be ready; its log: {self.log}", seconds=60)
+
+    def is_ready(self) -> bool:
+        return asyncio.run(self._status("/readyz")) == 200
+
+    def is_up(self) -> bool:
+        return asyncio.run(self._status("/healthz")) == 200
+
+    async def _status(self, path: str) -> int:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
+                return response.status
+        except aiohttp.ClientError:
+            return 0
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=20)
+            self.process = None
+
+
+def fill_city(leader: board.Board) -> None:
+    city.fill(leader, int(time.time()))
