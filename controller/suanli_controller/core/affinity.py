@@ -1,0 +1,141 @@
+"""The node affinity that binds a variant's pods to the nodes that the placement counted for it.
+
+The target's own scheduler picks the node; these terms tell it the variant's whole constraint in that cluster's own
+words: one term for each matching class of hardware, from the labels and profiles that say so there.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from suanli_controller.api import names
+from suanli_controller.core import demand, fleet, hardware
+
+_TARGET_KEYS = ("cloud", "site", "tier", "district", "provider", "zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Nodes of one target that are alike in all that can be selected."""
+
+    facts: hardware.Hardware  # the placeable part
+    selectors: tuple[tuple[str, hardware.Terms], ...]  # fact -> the terms that select it, by name
+
+
+def sorts_of(nodes: Iterable[hardware.NodeFacts]) -> tuple[Sort, ...]:
+    """The distinct sorts among nodes, in a stable order."""
+    found = {Sort(each.placeable, tuple(sorted(each.selectors.items()))) for each in nodes}
+    return tuple(sorted(found, key=repr))
+
+
+def node_terms(ask: demand.Ask, build: str, target: fleet.Target, sorts: Iterable[Sort]) -> hardware.Terms:
+    """The node affinity terms for `ask`'s variant `build` in `target`; none where nothing has to be said.
+
+    A DaemonSet's nodes are shared out: a sort that an earlier variant runs on is left to that one.
+    """
+    index = next(i for i, each in enumerate(ask.variants) if each.name == build)
+    earlier = ask.variants[:index] if ask.kind is demand.Kind.DAEMON_SET else ()
+    own = _own_nodes(target)
+    terms = {
+        tuple(sorted({*own, *expressions}, key=repr)): None
+        for sort in sorts
+        if runs_on(ask.variants[index], sort.facts)
+        and not any(runs_on(each, sort.facts) for each in earlier)
+        for wish in _wishes(ask)
+        for expressions in _alternatives(ask.variants[index], wish, target, sort)
+    }
+    if () in terms:
+        return ()
+    return tuple(sorted(terms, key=repr))
+
+
+def _wishes(ask: demand.Ask) -> Iterator[tuple[demand.Requirement, ...]]:
+    """Each way to satisfy the placement: all of `require`, and all of one group."""
+    for group in ask.groups or (demand.Group(""),):
+        yield (*ask.policy, *ask.require, *group.require)
+
+
+def _alternatives(
+    build: demand.Variant, wish: tuple[demand.Requirement, ...], target: fleet.Target, sort: Sort
+) -> Iterator[hardware.Term]:
+    facts = _constrained_facts(build)
+    labels: list[hardware.Expression] = []
+    for each in wish:
+        if each.key in _HARDWARE_KEYS:
+            if not _holds(each, _HARDWARE_KEYS[each.key](sort.facts)):
+                return
+            facts.add(each.key)
+        elif each.key in _TARGET_KEYS and (value := target_value(target, each.key)):
+            if not _holds(each, value):
+                return
+        elif each.key not in target.labels:
+            labels.append(_label_expression(each))
+        elif not _holds(each, target.labels[each.key]):
+            return
+    known = dict(sort.selectors)
+    # a fact that nothing selects cannot be asked for; the placement never counted on it either
+    for chosen in itertools.product(*(known[fact] for fact in sorted(facts) if known.get(fact))):
+        yield (*labels, *itertools.chain.from_iterable(chosen))
+
+
+_HARDWARE_KEYS: Mapping[str, Any] = {
+    hardware.ARCHITECTURE: lambda facts: facts.architecture,
+    hardware.FAMILY: lambda facts: facts.family,
+    hardware.OS: lambda facts: facts.os,
+}
+
+
+def _label_expression(wish: demand.Requirement) -> hardware.Expression:
+    key = names.ZONE_LABEL if wish.key == "zone" else wish.key
+    return hardware.Expression(key, wish.operator, wish.values)
+
+
+def target_value(target: fleet.Target, key: str) -> str:
+    """What a target says to a placement's key; empty where it says nothing."""
+    kind, _, name = target.ref.partition("/")
+    own = {"cloud": name if kind == names.CLOUD_KIND else "", "site": name if kind == names.SITE_KIND else ""}
+    return own[key] if key in own else str(getattr(target, key))
+
+
+def _holds(wish: demand.Requirement, value: str) -> bool:
+    known = value not in ("", names.UNKNOWN)
+    listed = known and value in wish.values
+    return {"In": listed, "NotIn": not listed, "Exists": known}.get(wish.operator, False)
+
+
+def runs_on(build: demand.Variant, facts: hardware.Hardware) -> bool:
+    """Whether hardware meets a build's requirements, amounts aside."""
+    return (
+        _allows(build.architectures, facts.architecture)
+        and _allows(build.families, facts.family)
+        and _allows(build.oses, facts.os)
+        and _allows(build.page_sizes_kib, facts.page_size_kib)
+        and (not build.min_isa_level or hardware.isa_reaches(facts.isa_level, build.min_isa_level))
+        and (not build.accelerator or build.accelerator in facts.accelerators)
+        and _allows(build.accelerator_models, facts.accelerator_model)
+    )
+
+
+def _allows(allowed: tuple[Any, ...], value: object) -> bool:
+    return not allowed or value in allowed
+
+
+def _constrained_facts(build: demand.Variant) -> set[str]:
+    asked = {
+        hardware.ARCHITECTURE: build.architectures,
+        hardware.FAMILY: build.families,
+        hardware.OS: build.oses,
+        hardware.ISA_LEVEL: build.min_isa_level,
+        hardware.PAGE_SIZE_KIB: build.page_sizes_kib,
+        hardware.ACCELERATOR_MODEL: build.accelerator_models,
+    }
+    return {fact for fact, value in asked.items() if value}
+
+
+def _own_nodes(target: fleet.Target) -> hardware.Term:
+    """In the hub's own cluster a site's boxes and ordinary nodes stand side by side."""
+    kind, _, name = target.ref.partition("/")
+    if kind == names.SITE_KIND:
+        return (hardware.Expression(names.SITE_LABEL, "In", (name,)),)
+    return (hardware.Expression(names.SITE_LABEL, "DoesNotExist"),) if target.local else ()

@@ -1,0 +1,80 @@
+"""What a Cloud's status says, from what was seen of it. Equal input gives an equal status."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suanli_controller.api import cloud, fields, meta, names
+from suanli_controller.core import conditions, hardware
+
+OLDEST = (1, 22)
+"""Server-side apply is stable since Kubernetes 1.22."""
+RTT_CHANGE_PERMILLE = 200
+"""A round trip is written when it changed by a fifth: what trembles would be written all day."""
+CONFLICTS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Why a cloud is not Ready: `status` False for what its owner must mend, Unknown for silence."""
+
+    status: meta.Status
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is known of a cloud."""
+
+    finding: Finding | None = None  # none: connected
+    version: str = ""
+    nodes: Sequence[hardware.NodeFacts] = ()
+    classes: tuple[fields.ClassCapacity, ...] | None = None  # none: as they were, for what cannot be seen
+    storage: tuple[cloud.StorageCapacity, ...] = ()
+    rtt_microseconds: int | None = None
+    credential_expires: dt.datetime | None = None
+
+
+def is_too_old(version: tuple[int, int]) -> bool:
+    """Whether a cluster lacks server-side apply; a version that is no number is given the benefit of the doubt."""
+    return (0, 0) < version < OLDEST
+
+
+def status_of(item: cloud.Cloud, view: View, now: dt.datetime) -> cloud.CloudStatus:
+    """The whole status. What a silent cloud held when it was seen last stays."""
+    before = item.status
+    known = view.classes is not None
+    return cloud.CloudStatus(
+        observed_generation=item.metadata.generation,
+        conditions=conditions.merged(before.conditions, [_ready(view)], item.metadata.generation, now),
+        version=view.version or before.version,
+        nodes=len(view.nodes) if known else before.nodes,
+        ready_nodes=sum(each.ready for each in view.nodes) if known else before.ready_nodes,
+        classes=list(view.classes) if view.classes is not None else before.classes,
+        storage=list(view.storage) if known else before.storage,
+        network=_network(before.network, view.rtt_microseconds),
+        credential_expires=view.credential_expires,
+    )
+
+
+def _ready(view: View) -> meta.Condition:
+    if view.finding is not None:
+        return conditions.make(names.READY, view.finding.status, view.finding.reason, view.finding.message)
+    conflicts = sorted({f"{each.name}: {one}" for each in view.nodes for one in each.conflicts})
+    if conflicts:
+        shown = "; ".join(conflicts[:CONFLICTS_SHOWN])
+        more = f" and {len(conflicts) - CONFLICTS_SHOWN} more" if len(conflicts) > CONFLICTS_SHOWN else ""
+        message = f"nodes under nodeProfiles that differ count as unknown: {shown}{more}"
+        return conditions.make(names.READY, "True", names.PROFILES_CONFLICT, message)
+    return conditions.make(names.READY, "True", names.CONNECTED, "its API server answers")
+
+
+def _network(before: cloud.NetworkStatus | None, measured: int | None) -> cloud.NetworkStatus | None:
+    if measured is None:
+        return before
+    if before is not None and abs(measured - before.rtt_microseconds) * 1000 < (
+        before.rtt_microseconds * RTT_CHANGE_PERMILLE
+    ):
+        return before
+    return cloud.NetworkStatus(measured)

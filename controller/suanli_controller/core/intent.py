@@ -1,0 +1,62 @@
+"""What a workload has been given, from one decision to the next: kept, grown, moved, loaded after a restart.
+
+A move makes the replacement ready before the old replicas go; a scale-down takes them at once.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from suanli_controller.api import workload
+from suanli_controller.core import demand
+from suanli_controller.core.workload_status import Place, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Replicas by (target, variant)."""
+
+    wished: Mapping[Place, int] = field(default_factory=dict)
+    leaving: Mapping[Place, int] = field(default_factory=dict)  # to be taken away when all that is wished is ready
+
+    @property
+    def standing(self) -> dict[Place, int]:
+        """What should be there now, replicas that wait for their replacement included."""
+        return {
+            place: max(self.wished.get(place, 0), self.leaving.get(place, 0))
+            for place in sorted({*self.wished, *self.leaving})
+        }
+
+
+def load(status: workload.ComputeWorkloadStatus, seen: Mapping[Place, Seen]) -> Intent:
+    """Resume from what was written before anything was applied; what runs beside it was about to leave."""
+    wished = {(each.target, each.variant): each.replicas for each in status.placements if each.replicas}
+    if status.omitted_placements:  # the status is cut short: the clusters tell the rest
+        wished |= {place: each.replicas for place, each in seen.items() if place not in wished and each.replicas}
+    leaving = {place: each.replicas for place, each in seen.items() if each.replicas > wished.get(place, 0)}
+    return Intent(wished, leaving)
+
+
+def revise(before: Intent, decision: demand.Decision) -> Intent:
+    """Take in a decision; `before` and the decision speak of the same workload."""
+    wished = {place: count for place, count in decision.counts().items() if count}
+    scaled_down = sum(wished.values()) + decision.unplaced < sum(before.wished.values())
+    stays = before.leaving if scaled_down else before.standing
+    return Intent(wished, {place: count for place, count in stays.items() if count > wished.get(place, 0)})
+
+
+def settle(
+    now: Intent, decision: demand.Decision | None, seen: Mapping[Place, Seen], silent: Collection[str]
+) -> Intent:
+    """Let go of what was leaving once every replica that is wished is ready; what is out of reach waits."""
+    if not now.leaving or (decision is not None and decision.unplaced):
+        return now
+    ready = all(place in seen and seen[place].ready >= count for place, count in now.wished.items())
+    if not ready:
+        return now
+    return Intent(now.wished, {place: count for place, count in now.leaving.items() if place[0] in silent})
+
+
+def without_stuck(now: Intent, stuck: Mapping[Place, int]) -> Intent:
+    """Take back replicas whose pods the target's scheduler could not bind: they run nowhere, nothing is lost."""
+    reduced = {place: count - stuck.get(place, 0) for place, count in now.wished.items()}
+    return Intent({place: count for place, count in reduced.items() if count > 0}, now.leaving)

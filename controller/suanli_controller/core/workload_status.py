@@ -1,0 +1,236 @@
+"""What a ComputeWorkload's status says: placements, counts and conditions, from what was decided and seen.
+
+Nothing here decides where anything goes.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from suanli_controller.api import meta, names, workload
+from suanli_controller.core import conditions, demand
+
+PLACEMENTS_LIMIT = 256
+"""Entries in status.placements; the rest is counted in omittedPlacements."""
+
+Place = tuple[str, str]  # (target, variant)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One of our objects as its cluster last showed it."""
+
+    replicas: int = 0  # pods that it asks for
+    ready: int = 0
+    current: bool = True  # its controller has acted on the newest spec, and every pod is of the newest template
+    succeeded: int = 0
+    failed: int = 0
+    finished: str = ""  # Complete or Failed, of a Job
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a target does not have what it should: a CamelCase reason and a sentence."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that a status is made of."""
+
+    wished: Mapping[Place, int]
+    seen: Mapping[Place, Seen]
+    decision: demand.Decision | None = None
+    invalid: str = ""  # why the template cannot be used
+    problems: Mapping[str, Problem] = field(default_factory=dict)  # by target
+    silent: frozenset[str] = frozenset()  # targets that do not answer: what they run is as last seen
+    template_changed: bool = False  # of a Job that runs already
+
+
+def status_of(item: workload.ComputeWorkload, report: Report, now: dt.datetime) -> workload.ComputeWorkloadStatus:
+    """The whole status; equal input gives an equal status, whatever the order of maps."""
+    placements = _placements(item, report)
+    shown = sorted(placements, key=lambda each: (-each.replicas, each.target, each.variant))[:PLACEMENTS_LIMIT]
+    return workload.ComputeWorkloadStatus(
+        observed_generation=item.metadata.generation,
+        replicas=sum(each.replicas for each in placements),
+        ready_replicas=sum(each.ready_replicas for each in placements),
+        selector=f"{names.WORKLOAD_UID_LABEL}={item.metadata.uid}",
+        placements=sorted(shown, key=lambda each: (each.target, each.variant)),
+        omitted_placements=len(placements) - len(shown),
+        unplaced=_unplaced(report.decision),
+        conditions=conditions.merged(
+            item.status.conditions, _conditions(item, placements, report), item.metadata.generation, now
+        ),
+    )
+
+
+def _placements(item: workload.ComputeWorkload, report: Report) -> list[workload.TargetPlacement]:
+    """What is wished, what is still there, and, of a Job, what finished and may have been removed since."""
+    before = {(each.target, each.variant): each for each in item.status.placements}
+    found = []
+    for place in sorted({*report.wished, *report.seen}):
+        seen = report.seen.get(place)
+        last = before.get(place)
+        if seen is None and last is not None and (place[0] in report.silent or item.spec.type == "Job"):
+            seen = Seen(ready=last.ready_replicas, succeeded=last.succeeded, failed=last.failed)
+        seen = seen or Seen()
+        found.append(
+            workload.TargetPlacement(
+                target=place[0],
+                variant=place[1],
+                replicas=report.wished.get(place, 0),
+                ready_replicas=seen.ready,
+                succeeded=seen.succeeded,
+                failed=seen.failed,
+            )
+        )
+    return found
+
+
+def _unplaced(decision: demand.Decision | None) -> workload.Unplaced | None:
+    if decision is None or not decision.unplaced:
+        return None
+    return workload.Unplaced(
+        decision.unplaced,
+        [workload.UnplacedReason(each.reason, each.nodes, each.detail) for each in decision.reasons],
+    )
+
+
+def _conditions(
+    item: workload.ComputeWorkload, placements: Sequence[workload.TargetPlacement], report: Report
+) -> list[meta.Condition]:
+    found = [_placed(item, report)]
+    if item.spec.type == "Job":
+        finished = _finished(item, placements, report)
+        found += [finished] if finished else []
+        found.append(_job_ready(item, finished, report))
+        if report.template_changed:
+            found.append(
+                conditions.make(
+                    names.TEMPLATE_IMMUTABLE,
+                    "True",
+                    "JobExists",
+                    "the Job was made from an earlier spec.template or spec.variants and keeps it; "
+                    "delete the workload and make a new one to run the new template",
+                )
+            )
+    else:
+        found.append(_ready(item, placements, report))
+    return found
+
+
+def _placed(item: workload.ComputeWorkload, report: Report) -> meta.Condition:
+    decision = report.decision
+    invalid = report.invalid or (decision.invalid if decision is not None else "")
+    if invalid:
+        return conditions.make(names.PLACED, "False", names.TEMPLATE_INVALID, invalid)
+    if item.spec.suspend:
+        return conditions.make(names.PLACED, "False", "Suspended", "spec.suspend is true: nothing runs")
+    if decision is not None and decision.unplaced:
+        reason = decision.reasons[0].reason if len(decision.reasons) == 1 else "Unplaced"
+        return conditions.make(names.PLACED, "False", reason, unplaced_sentence(decision))
+    total = sum(report.wished.values())
+    places = ", ".join(f"{target} {count}" for (target, _), count in sorted(report.wished.items())[:8])
+    notes = f"; not checked by the placement: {', '.join(decision.notes)}" if decision and decision.notes else ""
+    return conditions.make(
+        names.PLACED, "True", "Placed", f"{total} placed: {places or 'nothing asked for'}{notes}"
+    )
+
+
+def unplaced_sentence(decision: demand.Decision) -> str:
+    """Why replicas wait, in one sentence: `2 have no place: ArchitectureMismatch on 30 nodes, ...`."""
+    why = ", ".join(
+        f"{each.reason}{f' ({each.detail})' if each.detail else ''} on {each.nodes} node{'s' * (each.nodes != 1)}"
+        for each in decision.reasons
+    )
+    verb = "has" if decision.unplaced == 1 else "have"
+    return f"{decision.unplaced} {verb} no place: {why or 'there is no node'}"
+
+
+def _ready(
+    item: workload.ComputeWorkload, placements: Sequence[workload.TargetPlacement], report: Report
+) -> meta.Condition:
+    hindrance = _hindrance(item, report)
+    if hindrance:
+        return hindrance
+    wanted = sum(each.replicas for each in placements)
+    ready = sum(min(each.ready_replicas, each.replicas) for each in placements)
+    stale = [place for place, seen in report.seen.items() if not seen.current and report.wished.get(place)]
+    leaving = [place[0] for place, seen in report.seen.items() if seen.replicas and not report.wished.get(place)]
+    if ready < wanted or stale:
+        return conditions.make(names.READY, "False", "Progressing", f"{ready} of {wanted} replicas are ready")
+    if leaving:
+        return conditions.make(
+            names.READY, "True", "Moving", f"all ready; leaving {', '.join(sorted(leaving)[:8])}"
+        )
+    return conditions.make(names.READY, "True", "AllReady", f"all {wanted} replicas are ready")
+
+
+def _hindrance(item: workload.ComputeWorkload, report: Report) -> meta.Condition | None:
+    """What outweighs counting replicas, the gravest first."""
+    if report.problems:
+        target, problem = min(report.problems.items())
+        return conditions.make(names.READY, "False", problem.reason, f"{target}: {problem.message}")
+    placed = _placed(item, report)
+    if placed.status != "True":
+        return conditions.make(names.READY, "False", placed.reason, placed.message)
+    silent = sorted({target for target, _ in report.wished if target in report.silent})
+    if silent:
+        return conditions.make(
+            names.READY,
+            "Unknown",
+            "TargetUnreachable",
+            f"no answer from {', '.join(silent[:8])}; nothing is removed",
+        )
+    return None
+
+
+def _finished(
+    item: workload.ComputeWorkload, placements: Sequence[workload.TargetPlacement], report: Report
+) -> meta.Condition | None:
+    """Complete or Failed, once and for all: what was recorded stays, though the Job is gone by its TTL."""
+    for condition in item.status.conditions:
+        if condition.type in (names.COMPLETE, names.FAILED) and condition.status == "True":
+            return condition
+    ends = [report.seen[place].finished if place in report.seen else "" for place in report.wished]
+    if names.FAILED in ends:
+        return conditions.make(names.FAILED, "True", "JobFailed", "a Job failed; see status.placements")
+    if ends and all(end == names.COMPLETE for end in ends):
+        done = sum(each.succeeded for each in placements)
+        return conditions.make(names.COMPLETE, "True", "JobComplete", f"{done} pods succeeded")
+    return None
+
+
+def _job_ready(item: workload.ComputeWorkload, finished: meta.Condition | None, report: Report) -> meta.Condition:
+    if finished is not None and finished.type == names.COMPLETE:
+        return conditions.make(names.READY, "True", "JobComplete", finished.message)
+    if finished is not None:
+        return conditions.make(names.READY, "False", "JobFailed", finished.message)
+    return _hindrance(item, report) or conditions.make(
+        names.READY, "False", "JobRunning", "the Job has not finished"
+    )
+
+
+def is_finished(item: workload.ComputeWorkload) -> bool:
+    """Whether a Job's end is on record: it is never made again."""
+    return any(
+        each.type in (names.COMPLETE, names.FAILED) and each.status == "True" for each in item.status.conditions
+    )
+
+
+def is_news(before: workload.ComputeWorkloadStatus, after: workload.ComputeWorkloadStatus) -> bool:
+    """Whether more than counts on their way has changed."""
+    if after.ready_replicas == after.replicas or _given(before) != _given(after):
+        return True
+    return before.unplaced != after.unplaced or _verdicts(before) != _verdicts(after)
+
+
+def _given(status: workload.ComputeWorkloadStatus) -> list[tuple[str, str, int]]:
+    return [(each.target, each.variant, each.replicas) for each in status.placements]
+
+
+def _verdicts(status: workload.ComputeWorkloadStatus) -> list[tuple[str, str, str]]:
+    return [(each.type, each.status, each.reason) for each in status.conditions]

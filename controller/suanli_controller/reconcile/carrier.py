@@ -1,0 +1,206 @@
+"""Brings one cluster to what is wanted there, workload by workload, and says what stands in the way.
+
+Each cluster has a carrier and a queue of its own, so that one cluster's trouble never slows another. It decides
+nothing: what is wanted comes from `reconcile/workload`, the steps from `core/convergence`.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from suanli_controller.api import names
+from suanli_controller.core import convergence
+from suanli_controller.core.workload_status import Problem
+from suanli_controller.kube import client, errors, queue, resources
+from suanli_controller.reconcile import cluster, copies
+
+log = structlog.get_logger(__name__)
+
+WORKERS = 8
+"""Workloads that are brought in line in one cluster at the same time: enough to hide a link's round trip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What a cluster should have of one workload."""
+
+    namespace: str
+    objects: tuple[convergence.Want, ...] = ()
+    kept: frozenset[convergence.Key] = frozenset()  # left as they are until their replacement is ready
+    references: Mapping[copies.Reference, bool] = field(default_factory=dict)
+    service_account: str = ""
+
+
+class Carrier:
+    """`named(namespace)` gives all that the hub's workloads there name; `on_change(workload uid)` is called when a
+    problem comes or goes.
+    """
+
+    def __init__(
+        self,
+        there: cluster.Cluster,
+        hub: client.Client,
+        hub_uid: str,
+        named: Callable[[str], Collection[copies.Reference]],
+        on_change: Callable[[str], None],
+    ) -> None:
+        self.there = there
+        self._named = named
+        self.copies = copies.Copies(there, hub, hub_uid)
+        self._hub_uid = hub_uid
+        self._on_change = on_change
+        self._wants: dict[str, Wants] = {}
+        self._settled: dict[str, Wants] = {}  # what was reached last
+        self._problems: dict[str, Problem] = {}
+        self._applied: dict[convergence.Key, int] = {}
+        self._namespaces: set[str] = set()
+        self._queue: queue.WorkQueue[str] = queue.WorkQueue(f"carrier {there.ref}")
+
+    def want(self, workload_uid: str, wants: Wants) -> None:
+        """Have this, and only this, of a workload from now on."""
+        if self._wants.get(workload_uid) != wants:
+            self._wants[workload_uid] = wants
+            self._queue.add(workload_uid)
+
+    def forget(self, workload_uid: str) -> None:
+        """The workload is gone and so is all that it had here."""
+        self._wants.pop(workload_uid, None)
+        self._settled.pop(workload_uid, None)
+        self._problems.pop(workload_uid, None)
+
+    def concerns(self, workload_uid: str) -> bool:
+        """Whether the cluster has something of a workload, or was told what to have."""
+        return workload_uid in self._wants or bool(self.there.haves(workload_uid))
+
+    def is_settled(self, workload_uid: str) -> bool:
+        """Whether everything of a workload that was to go has gone."""
+        wants = self._wants.get(workload_uid)
+        done = wants is None or self._settled.get(workload_uid) is wants
+        return done and not self.there.haves(workload_uid)
+
+    def look(self, workload_uid: str) -> None:
+        """Something of a workload changed here; undecided ones (after a restart, say) are left alone."""
+        if workload_uid in self._wants:
+            self._queue.add(workload_uid)
+
+    def look_at_all(self) -> None:
+        """The cluster answers again."""
+        for workload_uid in self._wants:
+            self._queue.add(workload_uid)
+
+    def problem(self, workload_uid: str) -> Problem | None:
+        """What keeps this cluster from having what is wanted."""
+        return self._problems.get(workload_uid)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(WORKERS):
+                tasks.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            workload_uid = await self._queue.get()
+            try:
+                await self._converge(workload_uid)
+            finally:
+                self._queue.done(workload_uid)
+
+    async def _converge(self, workload_uid: str) -> None:
+        """Observe, decide the steps, take them, report. A cluster that does not answer is tried when it does."""
+        wants = self._wants.get(workload_uid)
+        if wants is None or not self.there.ready:
+            return
+        try:
+            await self._take_steps(workload_uid, wants)
+        except errors.KubeError as error:
+            wait = self._queue.retry(workload_uid)
+            log.warning(
+                "not in line", cluster=self.there.ref, workload=workload_uid, error=str(error), retry_in=wait
+            )
+            self._report(workload_uid, Problem(error.reason, error.message))
+        except copies.Missing as missing:
+            self._queue.add_after(workload_uid, copies.LOOK_AGAIN_SECONDS)
+            self._report(workload_uid, Problem(missing.reason, str(missing)))
+        else:
+            self._queue.forget(workload_uid)
+            self._settled[workload_uid] = wants
+            self._report(workload_uid, None)
+
+    def _report(self, workload_uid: str, problem: Problem | None) -> None:
+        before = self._problems.pop(workload_uid, None)
+        if problem is not None:
+            self._problems[workload_uid] = problem
+        if problem != before:
+            self._on_change(workload_uid)
+
+    async def _take_steps(self, workload_uid: str, wants: Wants) -> None:
+        haves = [each for each in self.there.haves(workload_uid) if each.key not in wants.kept]
+        steps = convergence.steps(wants.objects, haves, self._applied)
+        if wants.objects:
+            await self._prepare(wants)
+        for step in steps:
+            await self._take(step)
+        if not wants.objects or any(isinstance(step, convergence.Apply) and step.known for step in steps):
+            await self.copies.sweep(wants.namespace, self._named(wants.namespace))
+
+    async def _prepare(self, wants: Wants) -> None:
+        await self._ensure_namespace(wants.namespace)
+        await self.copies.bring(wants.namespace, wants.references)
+        if wants.service_account:
+            await self.copies.require_service_account(wants.namespace, wants.service_account)
+
+    async def _ensure_namespace(self, namespace: str) -> None:
+        if namespace in self._namespaces:
+            return
+        labels = {names.HUB_UID_LABEL: self._hub_uid}
+        try:
+            await self.there.api.get(resources.NAMESPACES, namespace)
+        except errors.NotFound:
+            await self.there.api.create(resources.NAMESPACES, {"metadata": {"name": namespace, "labels": labels}})
+        self._namespaces.add(namespace)
+
+    async def _take(self, step: convergence.Step) -> None:
+        match step:
+            case convergence.Apply():
+                await self._apply(step)
+            case convergence.Scale(want=want):
+                kind, namespace, name = want.key
+                patch = convergence.scale_patch(want)
+                after = await self.there.api.patch(cluster.OWNED[kind], name, namespace, patch)
+                self._applied[want.key] = after.metadata.generation
+            case convergence.Delete(have=have):
+                await self._delete(have)
+
+    async def _apply(self, step: convergence.Apply) -> None:
+        resource, want = cluster.OWNED[step.want.key[0]], step.want
+        try:
+            after = await self.there.api.apply(resource, want.manifest, force=step.known)
+        except errors.NotFound:
+            self._namespaces.discard(want.key[1])
+            raise
+        except (errors.Conflict, errors.Invalid) as error:
+            if not step.known:
+                await self._check_name(want, error)
+            raise
+        self._applied[want.key] = after.metadata.generation
+
+    async def _check_name(self, want: convergence.Want, refusal: errors.KubeError) -> None:
+        """Tell a namesake that is not ours, whose immutable selector refused us, from a bad manifest."""
+        kind, namespace, name = want.key
+        there = await self.there.api.get(cluster.OWNED[kind], name, namespace)
+        ours = want.manifest["metadata"]["labels"][names.WORKLOAD_UID_LABEL]
+        if there.metadata.labels.get(names.WORKLOAD_UID_LABEL) != ours:
+            raise copies.NameTaken(f"{kind} {namespace}/{name} is there already and is not ours") from refusal
+
+    async def _delete(self, have: convergence.Have) -> None:
+        kind, namespace, name = have.key
+        try:
+            await self.there.api.delete(
+                cluster.OWNED[kind], name, namespace, uid=have.uid, resource_version=have.resource_version
+            )
+        except errors.NotFound:
+            log.debug("gone already", cluster=self.there.ref, kind=kind, namespace=namespace, name=name)
+        self._applied.pop(have.key, None)

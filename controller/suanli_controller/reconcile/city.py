@@ -1,0 +1,274 @@
+"""What the reconcilers share: the hub, every cluster, and the fleet that the placement reads.
+
+It takes in what the clusters tell, event by event, and wakes whoever is concerned. It decides nothing.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from suanli_controller.api import cloud, core_v1, names
+from suanli_controller.core import affinity, fleet, hardware, requests
+from suanli_controller.kube import client, events, queue
+from suanli_controller.reconcile import carrier, cluster, copies
+
+log = structlog.get_logger(__name__)
+
+HUB = "hub"
+PENDING_SECONDS = 0.5
+"""How long room that came free is gathered before waiting workloads are placed anew, all in one pass."""
+
+
+@dataclass(slots=True)
+class TargetState:
+    """A Cloud or EdgeSite, its nodes and what their pods request."""
+
+    target: fleet.Target
+    cluster: str  # HUB or Cloud/NAME: whose API server carries its objects
+    profiles: Sequence[cloud.NodeProfile]
+    reader: hardware.Reader
+    nodes: dict[str, hardware.NodeFacts] = field(default_factory=dict)
+    requested: dict[str, dict[str, int]] = field(default_factory=dict)  # by node
+    draining: bool = False  # our replicas should leave
+    recount: bool = True  # capacity changed since it was written last
+    _sorts: tuple[affinity.Sort, ...] | None = None
+
+    @property
+    def sorts(self) -> tuple[affinity.Sort, ...]:
+        """The sorts of nodes that are there, alike in all that can be selected."""
+        if self._sorts is None:
+            self._sorts = affinity.sorts_of(self.nodes.values())
+        return self._sorts
+
+    def put(self, name: str, facts: hardware.NodeFacts | None) -> None:
+        """Take in a node, or that it is gone."""
+        if facts is None:
+            self.nodes.pop(name, None)
+        else:
+            self.nodes[name] = facts
+        self.recount, self._sorts = True, None
+
+    def request(self, node: str, amounts: Mapping[str, int], sign: int) -> None:
+        """Add (1) or take away (-1) what a pod requests on a node."""
+        held = self.requested.setdefault(node, {})
+        for resource, amount in amounts.items():
+            held[resource] = held.get(resource, 0) + sign * amount
+        self.recount = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A pod that holds resources."""
+
+    target: str
+    node: str
+    requests: Mapping[str, int]
+
+
+class City:
+    """See the module. One event loop; what it holds is read between awaits."""
+
+    def __init__(self, hub: client.Client, hub_uid: str, namespace: str, recorder: events.Recorder) -> None:
+        self.hub = hub
+        self.hub_uid = hub_uid
+        self.namespace = namespace  # the controller's own, where clouds' Secrets are
+        self.recorder = recorder
+        self.fleet = fleet.Fleet()
+        self.targets: dict[str, TargetState] = {}
+        self.carriers: dict[str, carrier.Carrier] = {}  # by cluster
+        self.workloads: queue.WorkQueue[str] = queue.WorkQueue("workload")
+        self.clouds: queue.WorkQueue[str] = queue.WorkQueue("cloud")
+        self.sites: queue.WorkQueue[str] = queue.WorkQueue("site")
+        self.keys: dict[str, str] = {}  # workload uid -> namespace/name
+        self.references: dict[
+            str, dict[str, Mapping[copies.Reference, bool]]
+        ] = {}  # namespace -> uid -> what it names
+        self.waiting: set[str] = set()  # keys of workloads that more room or other nodes would change
+        self.local = ""  # the Cloud that is the hub's own ordinary nodes, Cloud/NAME
+        self._bound: dict[str, _Bound] = {}  # pod uid -> where it is counted
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._pending: asyncio.TimerHandle | None = None
+
+    # --- clusters and targets
+
+    def add_cluster(self, ref: str, api: client.Client) -> cluster.Cluster:
+        """Begin to follow a cluster and to carry objects there, until `remove_cluster`."""
+        there = cluster.Cluster(ref, api, self.hub_uid, self)
+        self.carriers[ref] = carrier.Carrier(there, self.hub, self.hub_uid, self._named, self._wake_uid)
+        self._tasks[ref] = asyncio.create_task(self._follow(ref), name=f"cluster {ref}")
+        return there
+
+    async def _follow(self, ref: str) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.carriers[ref].there.run())
+            tasks.create_task(self.carriers[ref].run())
+
+    async def remove_cluster(self, ref: str) -> None:
+        """Let go of a cluster; its nodes leave the fleet with their target."""
+        task = self._tasks.pop(ref)
+        task.cancel()
+        await asyncio.wait([task])
+        await self.carriers.pop(ref).there.api.close()
+
+    async def close(self) -> None:
+        """Let go of every cluster; the hub's own client stays open."""
+        for ref in [each for each in self.carriers if each != HUB]:
+            await self.remove_cluster(ref)
+        if task := self._tasks.pop(HUB, None):
+            task.cancel()
+            await asyncio.wait([task])
+
+    def cluster_of(self, target: str) -> cluster.Cluster | None:
+        """The cluster that carries a target's objects; none while it has never been reached."""
+        state = self.targets.get(target)
+        found = self.carriers.get(state.cluster) if state else None
+        return found.there if found else None
+
+    def set_target(
+        self, target: fleet.Target, at: str, profiles: Sequence[cloud.NodeProfile] = (), *, draining: bool = False
+    ) -> None:
+        """Take in what is said about a target; its nodes are told apart anew where that changes them."""
+        state = self.targets.get(target.ref)
+        known = state is not None and state.profiles == profiles and state.cluster == at
+        if state is None:
+            state = TargetState(target, at, profiles, hardware.Reader(target.ref, profiles))
+            self.targets[target.ref] = state
+        elif not known:
+            state.reader = hardware.Reader(target.ref, profiles)
+        state.target, state.cluster, state.profiles, state.draining = target, at, profiles, draining
+        if self.fleet.upsert_target(target):
+            self.wake_waiting()
+        if not known:
+            self._read_again(at)
+
+    def remove_target(self, ref: str) -> None:
+        """Forget a target and its nodes."""
+        state = self.targets.pop(ref, None)
+        if state is not None:
+            self.fleet.remove_target(ref)
+            self._read_again(state.cluster)
+            self.wake_waiting()
+
+    def _read_again(self, at: str) -> None:
+        found = self.carriers.get(at)
+        if found is None:
+            return
+        for node in list(found.there.nodes.objects.values()):
+            self.node_changed(found.there, node, node)
+        for pod in list(found.there.pods.objects.values()):
+            self.pod_changed(found.there, pod, pod)
+
+    def target_of(self, there: cluster.Cluster, node: core_v1.Node) -> str:
+        """Which target a node belongs to; empty where to none."""
+        if there.ref != HUB:
+            return there.ref
+        site = node.metadata.labels.get(names.SITE_LABEL)
+        return names.target(names.SITE_KIND, site) if site else self.local
+
+    # --- Ears: what the clusters tell
+
+    def node_changed(self, there: cluster.Cluster, old: core_v1.Node | None, new: core_v1.Node | None) -> None:
+        """Take a node into the fleet, or out of it."""
+        before = self.targets.get(self.target_of(there, old)) if old is not None else None
+        after = self.targets.get(self.target_of(there, new)) if new is not None else None
+        if before is not None and old is not None and before is not after:
+            before.put(old.metadata.name, None)
+            self.fleet.remove_node(before.target.ref, old.metadata.name)
+        if after is not None and new is not None:
+            facts = after.reader.read(new)
+            if self.fleet.upsert_node(facts):
+                after.put(facts.name, facts)
+        self.wake_waiting()
+
+    def pod_changed(self, there: cluster.Cluster, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
+        """Count a pod where it is bound, while it holds resources."""
+        uid = (new or old).metadata.uid  # type: ignore[union-attr]  # one of them is given
+        before = self._bound.get(uid)
+        after = self._bound_now(there, new)
+        if before == after:
+            self._watch_unbound(new)
+            return
+        if before is not None:
+            self._count(before, -1)
+            self.wake_waiting()
+        if after is None:
+            self._bound.pop(uid, None)
+            self.fleet.remove_pod(uid)
+        else:
+            self._bound[uid] = after
+            self._count(after, 1)
+            self.fleet.set_pod(uid, after.target, after.node, after.requests, owner_of(new))
+
+    def _bound_now(self, there: cluster.Cluster, pod: core_v1.Pod | None) -> _Bound | None:
+        amounts = requests.of_pod(pod) if pod is not None and pod.spec.node_name else {}
+        if pod is None or not amounts:
+            return None
+        node = there.nodes.get(pod.spec.node_name)
+        if node is None and there.ref == HUB:
+            return None  # which target's it is, is not known before its node is; then it is counted
+        target = there.ref if node is None else self.target_of(there, node)
+        return _Bound(target, pod.spec.node_name, amounts) if target in self.targets else None
+
+    def _count(self, pod: _Bound, sign: int) -> None:
+        state = self.targets.get(pod.target)
+        if state is not None:
+            state.request(pod.node, pod.requests, sign)
+
+    def _watch_unbound(self, pod: core_v1.Pod | None) -> None:
+        """A pod of ours that its scheduler cannot bind concerns its workload."""
+        if pod is not None and not pod.spec.node_name and pod.status.conditions:
+            self._wake_uid(pod.metadata.labels.get(names.WORKLOAD_UID_LABEL, ""))
+
+    def object_changed(self, there: cluster.Cluster, workload_uid: str) -> None:
+        """Look whether it is as it should be, and report it."""
+        if there.ref in self.carriers:
+            self.carriers[there.ref].look(workload_uid)
+        self._wake_uid(workload_uid)
+
+    def state_changed(self, there: cluster.Cluster) -> None:
+        """A cluster came, fell silent, or answers again."""
+        if there.ref == HUB:
+            for ref in self.targets_at(HUB):
+                (self.clouds if ref == self.local else self.sites).add(ref.partition("/")[2])
+        else:
+            self.clouds.add(there.ref.partition("/")[2])
+        found = self.carriers.get(there.ref)
+        if found is not None and there.ready:
+            found.look_at_all()
+
+    def targets_at(self, at: str) -> Iterator[str]:
+        """The targets whose objects a cluster carries."""
+        return (ref for ref, state in self.targets.items() if state.cluster == at)
+
+    # --- waking
+
+    def _wake_uid(self, workload_uid: str) -> None:
+        if key := self.keys.get(workload_uid):
+            self.workloads.add(key)
+
+    def wake_waiting(self) -> None:
+        """Room may have come free: look at all that waits for it, soon and together."""
+        if self.waiting and self._pending is None:
+            self._pending = asyncio.get_running_loop().call_later(PENDING_SECONDS, self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._pending = None
+        for key in self.waiting:
+            self.workloads.add(key)
+
+    def wake_workloads(self) -> None:
+        """Something concerns every workload: a cloud came, fell silent or drains."""
+        for key in self.keys.values():
+            self.workloads.add(key)
+
+    def _named(self, namespace: str) -> Collection[copies.Reference]:
+        return {each for named in self.references.get(namespace, {}).values() for each in named}
+
+
+def owner_of(pod: core_v1.Pod | None) -> fleet.Owner | None:
+    """Whose replica a pod is, of ours."""
+    labels = pod.metadata.labels if pod is not None else {}
+    uid = labels.get(names.WORKLOAD_UID_LABEL)
+    return fleet.Owner(uid, labels.get(names.VARIANT_LABEL, "")) if uid else None

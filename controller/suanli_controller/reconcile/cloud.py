@@ -1,0 +1,325 @@
+"""Cloud: connect, find out whether it can be used, keep its capacity current, let go of it.
+
+    observe -> connect -> examine -> tell the fleet -> report
+
+Each Cloud is reconciled in a task of its own: one that hangs keeps nobody waiting.
+"""
+
+import asyncio
+import base64
+import binascii
+import datetime as dt
+from collections.abc import Callable
+
+import structlog
+
+from suanli_controller.api import cloud, fields, names
+from suanli_controller.core import capacity, centre, cloud_status, conditions, fleet, storage
+from suanli_controller.core.cloud_status import Finding, View
+from suanli_controller.kube import client, connection, errors, events, informer, kinds, kubeconfig, resources
+from suanli_controller.reconcile import city, clearing, cluster, writing
+
+log = structlog.get_logger(__name__)
+
+RECOUNT_SECONDS = 2.0
+"""Capacity that changed is counted and written at most so often, and the larger the cloud the seldomer: a count
+of 1,000 nodes costs about 10 ms."""
+NODES_PER_SECOND = 1000
+LOOK_AGAIN_SECONDS = 1.0
+RTT_SECONDS = 60.0
+"""A link's round trip is looked at so often; it is written only when it changed by a fifth."""
+
+
+class Clouds:
+    """The reconciler of all Clouds. `secrets`: metadata of the Secrets in the controller's namespace. `units` gives
+    the ComputeCentre's table, where there is one.
+    """
+
+    def __init__(
+        self,
+        here: city.City,
+        items: informer.Informer[cloud.Cloud],
+        secrets: informer.Informer[resources.PartialObject],
+        units: Callable[[], centre.UnitTable | None] = lambda: None,
+    ) -> None:
+        self.city = here
+        self.items = items
+        self.secrets = secrets
+        self.units = units
+        self._connected: dict[str, tuple[str, str, str]] = {}  # cloud -> Secret's name, key and resourceVersion
+        self._expires: dict[str, dt.datetime | None] = {}
+        self._claimed: set[str] = set()
+        self._counted: dict[str, float] = {}  # cloud -> loop time of the last count
+        items.subscribe(self._item_changed)
+        secrets.subscribe(self._secret_changed)
+
+    def _item_changed(self, old: cloud.Cloud | None, new: cloud.Cloud | None) -> None:
+        item = new or old
+        assert item is not None  # noqa: S101  # one of them is given
+        self.city.clouds.add(item.metadata.name)
+
+    def _secret_changed(self, old: resources.PartialObject | None, new: resources.PartialObject | None) -> None:
+        secret = new or old
+        assert secret is not None  # noqa: S101  # one of them is given
+        for item in self.items.objects.values():
+            reference = item.spec.access.kubeconfig_secret_ref
+            if reference is not None and reference.name == secret.metadata.name:
+                self.city.clouds.add(item.metadata.name)
+
+    async def run(self) -> None:
+        """Reconcile until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._recount())
+            while True:
+                name = await self.city.clouds.get()
+                tasks.create_task(self._reconcile(name), name=f"cloud {name}")
+
+    async def _recount(self) -> None:
+        """Wake every Cloud whose capacity changed since it was counted."""
+        while True:
+            await asyncio.sleep(RECOUNT_SECONDS)
+            now = asyncio.get_running_loop().time()
+            for ref, state in self.city.targets.items():
+                kind, _, name = ref.partition("/")
+                pause = max(RECOUNT_SECONDS, len(state.nodes) / NODES_PER_SECOND)
+                if kind == names.CLOUD_KIND and state.recount and now - self._counted.get(name, 0.0) >= pause:
+                    self.city.clouds.add(name)
+
+    async def _reconcile(self, name: str) -> None:
+        try:
+            await self._attend(name)
+        except errors.NotFound:
+            log.debug("gone while being reconciled", cloud=name)
+        except errors.KubeError as error:
+            log.warning(
+                "cloud not reconciled", cloud=name, error=str(error), retry_in=self.city.clouds.retry(name)
+            )
+        else:
+            self.city.clouds.forget(name)
+        finally:
+            self.city.clouds.done(name)
+
+    async def _attend(self, name: str) -> None:
+        """Observe, connect, examine, tell the fleet, report."""
+        item = self.items.get(name)
+        if item is None:
+            await self._let_go(name)
+            return
+        if item.metadata.deletion_timestamp is not None:
+            await self._take_leave(item)
+            return
+        item = await writing.finalizers(self.city.hub, kinds.CLOUDS, item, names.CLOUD_FINALIZER, present=True)
+        finding = await self._connect(item) or await self._examine(item)
+        self._tell_fleet(item, finding)
+        await self._report(item, finding)
+        self.city.clouds.add_after(name, RTT_SECONDS)
+
+    # --- connecting
+
+    async def _connect(self, item: cloud.Cloud) -> Finding | None:
+        """Follow the cluster that the spec names; returns why that cannot be."""
+        name, reference = item.metadata.name, item.spec.access.kubeconfig_secret_ref
+        ref = names.target(names.CLOUD_KIND, name)
+        if reference is None:
+            self.city.local = ref
+            return None
+        secret = self.secrets.get(reference.name, self.city.namespace)
+        where = f"Secret {self.city.namespace}/{reference.name}"
+        if secret is None:
+            await self._let_go(name)
+            return Finding("False", names.INVALID_KUBECONFIG, f"{where} does not exist")
+        version = (reference.name, reference.key, secret.metadata.resource_version)
+        if self._connected.get(name) == version and ref in self.city.carriers:
+            return None
+        try:
+            way = await self._read_kubeconfig(reference)
+            expires = (await way.source.current()).expires
+        except errors.InvalidKubeconfig as error:
+            await self._let_go(name)
+            return Finding("False", names.INVALID_KUBECONFIG, f"{where}: {error}")
+        await self._let_go(name)
+        self.city.add_cluster(ref, client.Client(way))
+        self._connected[name], self._expires[name] = version, expires
+        return None
+
+    async def _read_kubeconfig(self, reference: cloud.SecretKeyRef) -> connection.Connection:
+        secret = await self.city.hub.get(resources.SECRETS, reference.name, self.city.namespace)
+        if reference.key not in secret.data:
+            raise errors.InvalidKubeconfig(f"data.{reference.key}", "is missing")
+        try:
+            content = base64.b64decode(secret.data[reference.key], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise errors.InvalidKubeconfig(f"data.{reference.key}", "is not base64") from error
+        return kubeconfig.from_secret(content)
+
+    async def _let_go(self, name: str) -> None:
+        """Follow it no more. Nothing there is touched."""
+        ref = names.target(names.CLOUD_KIND, name)
+        self._connected.pop(name, None)
+        self._expires.pop(name, None)
+        self._claimed.discard(name)
+        if ref in self.city.carriers:
+            await self.city.remove_cluster(ref)
+        if self.items.get(name) is None:
+            self.city.remove_target(ref)
+            self._counted.pop(name, None)
+            self.city.local = "" if self.city.local == ref else self.city.local
+            self.city.wake_workloads()
+
+    # --- examining
+
+    async def _examine(self, item: cloud.Cloud) -> Finding | None:
+        """Why the cloud cannot be used now; none where it can."""
+        there = self._cluster(item)
+        if there is None or not there.link.asked:
+            return Finding("Unknown", "Connecting", "its API server has not answered yet")
+        if (trouble := there.trouble) is not None:
+            return _trouble(trouble)
+        if cloud_status.is_too_old(there.link.version.number):
+            oldest = ".".join(map(str, cloud_status.OLDEST))
+            message = f"Kubernetes {there.link.version.git_version} is too old: {oldest} or later is needed"
+            return Finding("False", names.VERSION_TOO_OLD, message)
+        if item.spec.access.local is None and item.metadata.name not in self._claimed:
+            refusal = await self._claim(there)
+            if refusal is not None:
+                return refusal
+            self._claimed.add(item.metadata.name)
+        if not there.synced:
+            return Finding("Unknown", "Connecting", "its objects are being read")
+        return None
+
+    async def _claim(self, there: cluster.Cluster) -> Finding | None:
+        """A cloud belongs to one hub: two that place on it would each take the other's room for free."""
+        mark = {
+            "metadata": {
+                "name": names.HUB_CONFIG_MAP,
+                "namespace": names.SYSTEM_NAMESPACE,
+                "labels": {names.HUB_UID_LABEL: self.city.hub_uid},
+            },
+            "data": {"hubUid": self.city.hub_uid},
+        }
+        try:
+            found = await there.api.get(resources.CONFIG_MAPS, names.HUB_CONFIG_MAP, names.SYSTEM_NAMESPACE)
+        except errors.NotFound:
+            try:
+                await there.api.create(resources.CONFIG_MAPS, mark)
+            except errors.KubeError as error:
+                return _trouble(error)
+            return None
+        except errors.KubeError as error:
+            return _trouble(error)
+        owner = found.data.get("hubUid", "")
+        if owner == self.city.hub_uid:
+            return None
+        message = (
+            f"ConfigMap {names.SYSTEM_NAMESPACE}/{names.HUB_CONFIG_MAP} there names the hub {owner or '(none)'}; "
+            "delete the Cloud on that hub, or that ConfigMap, if it is gone"
+        )
+        return Finding("False", names.CLAIMED_BY_OTHER_HUB, message)
+
+    def _cluster(self, item: cloud.Cloud) -> cluster.Cluster | None:
+        local = item.spec.access.local is not None
+        found = self.city.carriers.get(city.HUB if local else names.target(names.CLOUD_KIND, item.metadata.name))
+        return found.there if found else None
+
+    # --- telling
+
+    def _tell_fleet(self, item: cloud.Cloud, finding: Finding | None) -> None:
+        spec, ref = item.spec, names.target(names.CLOUD_KIND, item.metadata.name)
+        there = self._cluster(item)
+        before = self.city.targets.get(ref)
+        was = (before.target.ready, before.draining) if before else None
+        target = fleet.Target(
+            ref=ref,
+            tier=spec.tier,
+            district=spec.district,
+            provider=spec.provider,
+            zone=spec.zone,
+            clearance=spec.clearance,
+            cordoned=spec.cordoned,
+            ready=finding is None,
+            rtt_microseconds=there.link.rtt_microseconds if there else None,
+            labels=item.metadata.labels,
+            local=spec.access.local is not None,
+        )
+        self.city.set_target(target, city.HUB if target.local else ref, spec.node_profiles, draining=spec.draining)
+        if was != (target.ready, spec.draining):
+            self.city.wake_workloads()
+
+    async def _report(self, item: cloud.Cloud, finding: Finding | None) -> None:
+        there = self._cluster(item)
+        view = View(finding=finding, credential_expires=self._expires.get(item.metadata.name))
+        if there is not None and finding is None:
+            state = self.city.targets[names.target(names.CLOUD_KIND, item.metadata.name)]
+            view = View(
+                version=there.link.version.git_version,
+                nodes=tuple(state.nodes.values()),
+                classes=self._classes(item, state),
+                storage=storage.left(there.storage_capacities.objects.values(), there.volumes.objects.values()),
+                rtt_microseconds=there.link.rtt_microseconds,
+                credential_expires=view.credential_expires,
+            )
+        status = cloud_status.status_of(item, view, dt.datetime.now(dt.UTC))
+        if status != item.status:
+            self._announce(item, status)
+            await writing.status(self.city.hub, kinds.CLOUDS, item, status)
+
+    def _classes(self, item: cloud.Cloud, state: city.TargetState) -> tuple[fields.ClassCapacity, ...]:
+        """Capacity by class, counted anew where something changed."""
+        state.recount = False
+        self._counted[item.metadata.name] = asyncio.get_running_loop().time()
+        counted = capacity.by_class((each, state.requested.get(each.name, {})) for each in state.nodes.values())
+        return tuple(capacity.status(counted, self.units()))
+
+    def _announce(self, item: cloud.Cloud, status: cloud.CloudStatus) -> None:
+        before = conditions.get(item.status.conditions, names.READY)
+        after = conditions.get(status.conditions, names.READY)
+        if after is not None and (before is None or before.reason != after.reason):
+            kind: events.Type = "Normal" if after.status == "True" else "Warning"
+            self.city.recorder.record(events.reference(kinds.CLOUDS, item), kind, after.reason, after.message)
+
+    # --- taking leave
+
+    async def _take_leave(self, item: cloud.Cloud) -> None:
+        """Do as deletionPolicy says with our objects there, take back our mark, let go."""
+        if names.CLOUD_FINALIZER not in item.metadata.finalizers:
+            return
+        name, ref = item.metadata.name, names.target(names.CLOUD_KIND, item.metadata.name)
+        there = self._cluster(item)
+        abandoned = item.metadata.annotations.get(names.ABANDON_ANNOTATION) == "true"
+        if item.spec.deletion_policy == "Delete" and not abandoned:
+            self.city.remove_target(ref)
+            self.city.wake_workloads()
+            if there is None or not there.ready:
+                await self._report_leave(item)
+            elif left := await clearing.clear(there):
+                log.info("deleting what is ours in a cloud", cloud=name, left=left)
+            else:
+                await self._release(item, there)
+                return
+            self.city.clouds.add_after(name, LOOK_AGAIN_SECONDS)
+            return
+        await self._release(item, there)
+
+    async def _release(self, item: cloud.Cloud, there: cluster.Cluster | None) -> None:
+        """Another hub may have it now."""
+        if there is not None and there.ready and item.spec.access.local is None:
+            await clearing.delete_claim(there, self.city.hub_uid)
+        await writing.finalizers(self.city.hub, kinds.CLOUDS, item, names.CLOUD_FINALIZER, present=False)
+
+    async def _report_leave(self, item: cloud.Cloud) -> None:
+        message = (
+            "deletionPolicy: Delete waits for the cloud, which does not answer; annotate the Cloud "
+            f'{names.ABANDON_ANNOTATION}: "true" to leave behind what is there'
+        )
+        view = View(finding=Finding("Unknown", names.UNREACHABLE, message))
+        status = cloud_status.status_of(item, view, dt.datetime.now(dt.UTC))
+        if status != item.status:
+            await writing.status(self.city.hub, kinds.CLOUDS, item, status)
+
+
+def _trouble(error: errors.KubeError) -> Finding:
+    """A refusal is for the owner to mend; silence is nobody's word."""
+    if isinstance(error, (errors.Forbidden, errors.Unauthorized)):
+        return Finding("False", names.FORBIDDEN, error.message)
+    return Finding("Unknown", names.UNREACHABLE, error.message)

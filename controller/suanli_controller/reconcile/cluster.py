@@ -1,0 +1,188 @@
+"""One API server that carries our objects: live copies of its nodes, pods and our own objects, and how it answers.
+
+What is there, and nothing about what should be.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from suanli_controller.api import core_v1, names
+from suanli_controller.core import convergence, workload_status
+from suanli_controller.kube import client, errors, index, informer, link, resources
+
+OWNED: Mapping[str, resources.Resource[Any]] = {
+    "Deployment": resources.DEPLOYMENTS,
+    "Job": resources.JOBS,
+    "DaemonSet": resources.DAEMON_SETS,
+}
+COPIES: Mapping[str, resources.Resource[Any]] = {"ConfigMap": resources.CONFIG_MAPS, "Secret": resources.SECRETS}
+
+
+class Ears(Protocol):
+    """Who wants to know what happens in a cluster. Called between awaits: quick, and never awaiting."""
+
+    def node_changed(self, cluster: "Cluster", old: core_v1.Node | None, new: core_v1.Node | None) -> None:
+        """A node came, went or changed."""
+
+    def pod_changed(self, cluster: "Cluster", old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
+        """A pod came, went or changed; anyone's."""
+
+    def object_changed(self, cluster: "Cluster", workload_uid: str) -> None:
+        """One of our objects came, went or changed."""
+
+    def state_changed(self, cluster: "Cluster") -> None:
+        """It was reached for the first time, fell silent, or answers again."""
+
+
+class Cluster:
+    """`ref` is `Cloud/NAME`, or `hub` for the hub's own: what is there belongs to sites and a local cloud."""
+
+    def __init__(self, ref: str, api: client.Client, hub_uid: str, ears: Ears) -> None:
+        self.ref = ref
+        self.api = api
+        self.ears = ears
+        ours = f"{names.HUB_UID_LABEL}={hub_uid}"
+        self.link = link.Link(api, on_change=self._changed)
+        self.nodes = informer.Informer(api, resources.NODES, on_state=self._changed)
+        self.pods = informer.Informer(api, resources.PODS, on_state=self._changed)
+        self.priority_classes = informer.Informer(api, resources.PRIORITY_CLASSES, on_state=self._changed)
+        self.owned: Mapping[str, informer.Informer[Any]] = {
+            kind: informer.Informer(api, resource, labels=ours, on_state=self._changed)
+            for kind, resource in OWNED.items()
+        }
+        self.copies: Mapping[str, informer.Informer[resources.PartialObject]] = {
+            kind: informer.Informer(api, resource.metadata_only, labels=ours, on_state=self._changed)
+            for kind, resource in COPIES.items()
+        }
+        # only reported: a cloud without them, or that keeps them from us, is as good
+        self.storage_capacities = informer.Informer(api, resources.CSI_STORAGE_CAPACITIES)
+        self.volumes = informer.Informer(api, resources.PERSISTENT_VOLUMES)
+        self._by_workload: Mapping[str, index.Index[Any]] = {
+            kind: each.index(_workload_uid) for kind, each in self.owned.items()
+        }
+        self._pods_by_workload = self.pods.index(_workload_uid)
+        self._listen()
+
+    def _listen(self) -> None:
+        self.nodes.subscribe(lambda old, new: self.ears.node_changed(self, old, new))
+        self.pods.subscribe(lambda old, new: self.ears.pod_changed(self, old, new))
+        for each in self.owned.values():
+            each.subscribe(self._object_changed)
+
+    def _object_changed(self, old: Any, new: Any) -> None:
+        for uid in {uid for each in (old, new) if each is not None for uid in _workload_uid(each)}:
+            self.ears.object_changed(self, uid)
+
+    def _changed(self) -> None:
+        self.ears.state_changed(self)
+
+    @property
+    def informers(self) -> tuple[informer.Informer[Any], ...]:
+        """Every live copy, nodes first."""
+        return (self.nodes, self.pods, self.priority_classes, *self.owned.values(), *self.copies.values())
+
+    @property
+    def synced(self) -> bool:
+        """Everything was read once; it may be old by now."""
+        return all(each.synced.is_set() for each in self.informers)
+
+    @property
+    def trouble(self) -> errors.KubeError | None:
+        """What keeps us from knowing this cluster as it is now."""
+        if self.link.error is not None:
+            return self.link.error
+        # a watch that broke and is being opened again is no news while the server answers
+        return next((each.error for each in self.informers if isinstance(each.error, errors.ApiError)), None)
+
+    @property
+    def ready(self) -> bool:
+        """Known, and answering."""
+        return self.synced and self.trouble is None
+
+    async def run(self) -> None:
+        """Keep everything current until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.link.run())
+            for each in (*self.informers, self.storage_capacities, self.volumes):
+                tasks.create_task(each.run())
+
+    # --- our objects
+
+    def haves(self, workload_uid: str) -> list[convergence.Have]:
+        """Our objects of one workload."""
+        return [
+            have_of(kind, each)
+            for kind, found in self._by_workload.items()
+            for each in found[workload_uid].values()
+        ]
+
+    def seen(self, workload_uid: str) -> Iterator[tuple[str, str, workload_status.Seen]]:
+        """(site, variant, how it stands) of each of our objects of one workload; site is empty in a cloud."""
+        for kind, found in self._by_workload.items():
+            for each in found[workload_uid].values():
+                labels = each.metadata.labels
+                site, variant = labels.get(names.PLACED_SITE_LABEL, ""), labels.get(names.VARIANT_LABEL, "")
+                yield site, variant, _SEEN[kind](each)
+
+    def pods_of(self, workload_uid: str) -> Iterable[core_v1.Pod]:
+        """The pods of one workload."""
+        return self._pods_by_workload[workload_uid].values()
+
+
+def _workload_uid(each: resources.KubeObject) -> tuple[str, ...]:
+    uid = each.metadata.labels.get(names.WORKLOAD_UID_LABEL)
+    return (uid,) if uid else ()
+
+
+def have_of(kind: str, each: Any) -> convergence.Have:
+    """One of our objects, as far as the steps depend on it."""
+    meta, spec = each.metadata, getattr(each, "spec", None)
+    return convergence.Have(
+        key=(kind, meta.namespace, meta.name),
+        uid=meta.uid,
+        resource_version=meta.resource_version,
+        generation=meta.generation,
+        replicas=getattr(spec, "parallelism" if kind == "Job" else "replicas", None),
+        content=meta.annotations.get(names.CONTENT_ANNOTATION, ""),
+        terms=meta.annotations.get(names.TERMS_ANNOTATION, ""),
+        suspended=getattr(spec, "suspend", False),
+        deleting=meta.deletion_timestamp is not None,
+    )
+
+
+def _seen_deployment(each: core_v1.Deployment) -> workload_status.Seen:
+    wanted, status = each.spec.replicas or 0, each.status
+    return workload_status.Seen(
+        replicas=wanted,
+        ready=status.ready_replicas,
+        current=status.observed_generation >= each.metadata.generation and status.updated_replicas >= wanted,
+    )
+
+
+def _seen_daemon_set(each: core_v1.DaemonSet) -> workload_status.Seen:
+    status = each.status
+    return workload_status.Seen(
+        replicas=status.desired_number_scheduled,
+        ready=status.number_ready,
+        current=status.observed_generation >= each.metadata.generation
+        and status.updated_number_scheduled >= status.desired_number_scheduled,
+    )
+
+
+def _seen_job(each: core_v1.Job) -> workload_status.Seen:
+    ended = {one.type for one in each.status.conditions if one.status == "True"}
+    return workload_status.Seen(
+        replicas=each.spec.parallelism or 0,
+        ready=each.status.ready,
+        succeeded=each.status.succeeded,
+        failed=each.status.failed,
+        finished=next((kind for kind in (names.COMPLETE, names.FAILED) if kind in ended), ""),
+    )
+
+
+_SEEN: Mapping[str, Callable[[Any], workload_status.Seen]] = {
+    "Deployment": _seen_deployment,
+    "DaemonSet": _seen_daemon_set,
+    "Job": _seen_job,
+}

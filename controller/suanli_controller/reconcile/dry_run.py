@@ -1,0 +1,50 @@
+"""Asks the hub's API server whether it would accept what is generated from a template: once for each template."""
+
+import hashlib
+from collections import OrderedDict
+
+import msgspec
+
+from suanli_controller.api import names, workload
+from suanli_controller.core import objects
+from suanli_controller.kube import client, errors
+from suanli_controller.reconcile import cluster
+
+REMEMBERED = 10_000
+"""Templates whose answer is kept; at about 200 bytes each."""
+
+
+class Checks:
+    """The answers so far, by content."""
+
+    def __init__(self, hub: client.Client, hub_uid: str) -> None:
+        self._hub = hub
+        self._hub_uid = hub_uid
+        self._answers: OrderedDict[str, str] = OrderedDict()
+
+    async def refusal(self, item: workload.ComputeWorkload) -> str:
+        """Why an API server refuses the workload's template, naming the field; empty where it does not.
+
+        Raises errors.KubeError where it cannot be asked.
+        """
+        spec = item.spec
+        content = [spec.type, spec.template, spec.variants, spec.job, item.metadata.namespace]
+        digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+        if digest not in self._answers:
+            self._answers[digest] = await self._ask(item, digest)
+            if len(self._answers) > REMEMBERED:
+                self._answers.popitem(last=False)
+        return self._answers[digest]
+
+    async def _ask(self, item: workload.ComputeWorkload, digest: str) -> str:
+        for build in [each.name for each in item.spec.variants] or [names.DEFAULT_VARIANT]:
+            share = objects.Share(names.target(names.CLOUD_KIND, "any"), build, 1)
+            manifest = objects.generate(item, share, objects.Placed(self._hub_uid))
+            manifest["metadata"]["name"] = f"suanli-dry-run-{digest[:16]}"  # the real one may be here already
+            try:
+                await self._hub.create(cluster.OWNED[item.spec.type].metadata_only, manifest, dry_run=True)
+            except (errors.Invalid, errors.BadRequest) as error:
+                return f"variant {build}: {error.message}"
+            except errors.Forbidden:
+                continue  # a quota or a policy of the hub's own pods: the target judges by its own
+        return ""

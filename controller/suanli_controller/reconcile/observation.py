@@ -1,0 +1,108 @@
+"""What the clusters show of one workload, by target. Reads caches; decides and writes nothing."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+
+from suanli_controller.api import core_v1, names
+from suanli_controller.core import convergence, workload_status
+from suanli_controller.core.workload_status import Place, Problem, Seen
+from suanli_controller.reconcile import city
+from suanli_controller.reconcile.record import Record
+
+STUCK_SECONDS = 60.0
+"""How long a pod of ours may stay Unschedulable before its target counts as full for it."""
+
+
+def target_at(here: city.City, cluster_ref: str, site: str) -> str:
+    """The target of an object in a cluster: the site that it names, else the cloud that the cluster is."""
+    if site:
+        return names.target(names.SITE_KIND, site)
+    return here.local if cluster_ref == city.HUB else cluster_ref
+
+
+def seen(here: city.City, uid: str) -> dict[Place, Seen]:
+    """How our objects of a workload stand, by (target, variant)."""
+    return {
+        (target_at(here, ref, site), variant): one
+        for ref, each in here.carriers.items()
+        for site, variant, one in each.there.seen(uid)
+    }
+
+
+def is_silent(here: city.City, target: str) -> bool:
+    """Whether a target that the hub knows does not answer, or has not answered yet."""
+    there = here.cluster_of(target)
+    return target in here.targets and (there is None or not there.ready)
+
+
+def silent(here: city.City, places: Iterable[Place]) -> frozenset[str]:
+    """Those targets of places that do not answer."""
+    return frozenset(target for target in {place[0] for place in places} if is_silent(here, target))
+
+
+def draining(here: city.City) -> frozenset[str]:
+    """Targets that our replicas should leave."""
+    return frozenset(ref for ref, state in here.targets.items() if state.draining)
+
+
+def stuck(here: city.City, uid: str, now: dt.datetime) -> tuple[dict[Place, int], float | None]:
+    """Pods that their scheduler could not bind for `STUCK_SECONDS`, and in how many seconds there may be more."""
+    found: dict[Place, int] = {}
+    next_in: list[float] = []
+    for place, since in _unbound(here, uid):
+        rest = STUCK_SECONDS - (now - since).total_seconds()
+        if rest > 0:
+            next_in.append(rest)
+        else:
+            found[place] = found.get(place, 0) + 1
+    return found, min(next_in, default=None)
+
+
+def _unbound(here: city.City, uid: str) -> Iterator[tuple[Place, dt.datetime]]:
+    for ref, each in here.carriers.items():
+        for pod in each.there.pods_of(uid):
+            since = _unschedulable_since(pod)
+            if since is not None:
+                labels = pod.metadata.labels
+                site, variant = labels.get(names.PLACED_SITE_LABEL, ""), labels.get(names.VARIANT_LABEL, "")
+                yield (target_at(here, ref, site), variant), since
+
+
+def _unschedulable_since(pod: core_v1.Pod) -> dt.datetime | None:
+    if pod.spec.node_name or pod.metadata.deletion_timestamp is not None:
+        return None
+    for each in pod.status.conditions:
+        if each.type == "PodScheduled" and each.status == "False" and each.reason == "Unschedulable":
+            return each.last_transition_time
+    return None
+
+
+def problems(here: city.City, uid: str) -> Mapping[str, Problem]:
+    """What stands in the way, by cluster."""
+    return {ref: problem for ref, each in here.carriers.items() if (problem := each.problem(uid)) is not None}
+
+
+def report(here: city.City, record: Record) -> workload_status.Report:
+    """All that a workload's status is made of."""
+    standing = record.given.standing if record.given else {}
+    found = seen(here, record.uid)
+    return workload_status.Report(
+        wished=record.given.wished if record.given else {},
+        seen=found,
+        decision=record.decision,
+        invalid=record.invalid,
+        problems=problems(here, record.uid),
+        silent=silent(here, standing),
+        template_changed=_template_changed(here, record),
+    )
+
+
+def _template_changed(here: city.City, record: Record) -> bool:
+    """Whether a Job there was made from another template than the workload has now."""
+    if not record.is_job:
+        return False
+    now = {want.key: want.content for want in record.made.values()}
+    haves: Iterator[convergence.Have] = (
+        each for one in here.carriers.values() for each in one.there.haves(record.uid)
+    )
+    return any(now.get(have.key, have.content) != have.content for have in haves)

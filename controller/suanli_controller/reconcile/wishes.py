@@ -1,0 +1,121 @@
+"""From what a workload was given to what each cluster's carrier should have of it."""
+
+from collections.abc import Mapping
+
+from suanli_controller.api import names
+from suanli_controller.core import affinity, convergence, objects, workload_status
+from suanli_controller.core.workload_status import Place
+from suanli_controller.reconcile import carrier, city, observation
+from suanli_controller.reconcile.record import Record
+
+
+def hand_out(here: city.City, record: Record) -> None:
+    """Tell every cluster that has, had or gets something of the workload."""
+    if record.invalid or record.given is None:
+        return  # what runs keeps running as it is
+    if record.is_job and workload_status.is_finished(record.item):
+        return  # its remains are the targets' own affair, by TTL or by deletion
+    by_cluster: dict[str, list[Place]] = {}
+    for place in record.given.standing:
+        state = here.targets.get(place[0])
+        if state is not None:
+            by_cluster.setdefault(state.cluster, []).append(place)
+    for ref, each in here.carriers.items():
+        places = by_cluster.get(ref, [])
+        if places or each.concerns(record.uid):
+            each.want(record.uid, _wants(here, record, places))
+
+
+def withdraw(here: city.City, record: Record) -> dict[str, bool]:
+    """Have everything of a workload deleted; returns the targets that are waited for, and whether each is silent."""
+    for each in here.carriers.values():
+        if each.concerns(record.uid):
+            each.want(record.uid, carrier.Wants(record.item.metadata.namespace))
+    here.fleet.withdraw(record.uid)
+    named = {each.target for each in record.item.status.placements}
+    named |= {place[0] for place in (record.given.standing if record.given else {})}
+    named |= {place[0] for place in observation.seen(here, record.uid)}
+    return {
+        target: observation.is_silent(here, target) for target in sorted(named) if _holds(here, record, target)
+    }
+
+
+def _holds(here: city.City, record: Record, target: str) -> bool:
+    """Whether a target has something of a workload, or may have. A Cloud that is gone has taken its objects along,
+    or left them, as its deletionPolicy says.
+    """
+    state = here.targets.get(target)
+    if state is None:
+        return False
+    found = here.carriers.get(state.cluster)
+    return found is None or not found.there.ready or not found.is_settled(record.uid)
+
+
+def _wants(here: city.City, record: Record, places: list[Place]) -> carrier.Wants:
+    item = record.item
+    pod = item.spec.template.get("spec", {})
+    account = pod.get("serviceAccountName", "default")
+    builds = {each.name for each in item.spec.variants} or {names.DEFAULT_VARIANT}
+    kind = item.spec.type
+    return carrier.Wants(
+        namespace=item.metadata.namespace,
+        objects=tuple(
+            _want(here, record, place)
+            for place in places
+            if place[1] in builds and not (kind == "DaemonSet" and item.spec.suspend)
+        ),
+        # a build that is no longer named cannot be made anew; what runs of it stays until it is replaced
+        kept=frozenset(
+            (kind, item.metadata.namespace, objects.object_name(item.metadata.name, place[1], place[0]))
+            for place in places
+            if place[1] not in builds
+        ),
+        references=here.references.get(item.metadata.namespace, {}).get(record.uid, {}),
+        service_account=account if account != "default" else "",
+    )
+
+
+def _want(here: city.City, record: Record, place: Place) -> convergence.Want:
+    share, placed = _share(record, place), _placed(here, record, place)
+    want = record.made.get((share, placed))
+    if want is None:
+        manifest = objects.generate(record.item, share, placed)
+        want = record.made[share, placed] = convergence.Want(
+            manifest=manifest,
+            replicas=manifest["spec"].get("parallelism" if record.is_job else "replicas"),
+            content=manifest["metadata"]["annotations"][names.CONTENT_ANNOTATION],
+            terms=manifest["metadata"]["annotations"][names.TERMS_ANNOTATION],
+            target=place[0],
+            create=not _has_finished(record, place),
+        )
+    return want
+
+
+def _share(record: Record, place: Place) -> objects.Share:
+    standing: Mapping[Place, int] = record.given.standing if record.given else {}
+    replicas = standing.get(place, 0)
+    job = record.item.spec.job
+    if job is None:
+        return objects.Share(*place, replicas if record.item.spec.type == "Deployment" else 0)
+    places = sorted(standing)
+    shares = objects.completions_of(job.completions, [standing[each] for each in places])
+    return objects.Share(*place, replicas, shares[places.index(place)])
+
+
+def _placed(here: city.City, record: Record, place: Place) -> objects.Placed:
+    state = here.targets[place[0]]
+    there = here.carriers[state.cluster].there
+    wished = record.item.spec.priority_class_name
+    assert record.ask is not None  # noqa: S101  # `hand_out` saw to it
+    return objects.Placed(
+        hub_uid=here.hub_uid,
+        node_terms=affinity.node_terms(record.ask, place[1], state.target, state.sorts),
+        priority_class=wished if wished and there.priority_classes.get(wished) is not None else "",
+    )
+
+
+def _has_finished(record: Record, place: Place) -> bool:
+    """A Job's share that is on record as done is not made again, though others still run."""
+    done = {(each.target, each.variant): each.succeeded for each in record.item.status.placements}
+    share = _share(record, place)
+    return record.is_job and done.get(place, 0) >= max(share.completions, 1)

@@ -1,0 +1,265 @@
+"""ComputeWorkload: decide where replicas go, hand that to the clusters' carriers, report what became of it.
+
+    observe -> prepare -> place, all that wait in one pass -> write down -> hand out -> report
+
+A decision is written to the status before anything is applied, so that whoever takes over knows every target that
+may hold something. Places are decided in `core/`; objects are applied by `reconcile/carrier`.
+"""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+
+from suanli_controller.api import core_v1, names, workload
+from suanli_controller.core import conditions, demand, intent, objects, placement, rules, workload_status
+from suanli_controller.kube import errors, events, informer, kinds, resources
+from suanli_controller.reconcile import city, dry_run, observation, wishes, writing
+from suanli_controller.reconcile.record import Record
+
+log = structlog.get_logger(__name__)
+
+FULL_SECONDS = 300.0
+"""How long a target whose scheduler could not bind a workload's pods takes no more of it; room may come back."""
+REPORT_SECONDS = 1.0
+"""Counts that still move are written at most so often; what is final is written at once."""
+LOOK_AGAIN_SECONDS = 15.0
+"""A deletion that waits for a cloud is looked at so often, beside what wakes it."""
+AT_ONCE = 32
+"""Workloads whose writes are under way at the same time."""
+
+
+class Workloads:
+    """The reconciler of all ComputeWorkloads. `strategy` None: see `rules.default_strategy`."""
+
+    def __init__(
+        self,
+        here: city.City,
+        items: informer.Informer[workload.ComputeWorkload],
+        priorities: informer.Informer[core_v1.PriorityClass],
+        strategy: demand.Strategy | None = None,
+    ) -> None:
+        self.city = here
+        self.items = items
+        self.priorities = priorities
+        self.strategy = strategy
+        self.records: dict[str, Record] = {}
+        self.checks = dry_run.Checks(here.hub, here.hub_uid)
+        self._writing = asyncio.Semaphore(AT_ONCE)
+        items.subscribe(self._item_changed)
+
+    def _item_changed(self, old: workload.ComputeWorkload | None, new: workload.ComputeWorkload | None) -> None:
+        item = new or old
+        assert item is not None  # noqa: S101  # one of them is given
+        meta = item.metadata
+        named = self.city.references.setdefault(meta.namespace, {})
+        if new is None or meta.deletion_timestamp is not None:
+            named.pop(meta.uid, None)
+        else:
+            named[meta.uid] = objects.references(item.spec.template)
+        self.city.workloads.add(resources.key_of(item))
+
+    async def run(self) -> None:
+        """Reconcile until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for key in self.decide(await self.city.workloads.get_batch()):
+                    tasks.create_task(self._carry_out(key))
+
+    # --- deciding: all that wait in one pass, without a pause
+
+    def decide(self, keys: Iterable[str]) -> list[str]:
+        """Observe every workload of a batch and place those that can be; returns the keys that remain."""
+        batch = [key for key in keys if self._observe(key)]
+        ripe = [self.records[key] for key in batch if self.records[key].is_placeable]
+        demands = [self._demand(record) for record in ripe]
+        for record, decision in zip(ripe, placement.place(self.city.fleet, demands), strict=True):
+            self._take_in(record, decision)
+        return batch
+
+    def _observe(self, key: str) -> bool:
+        """Bring the record of a key up to the newest object; false where there is none."""
+        namespace, name = resources.split_key(key)
+        item = self.items.get(name, namespace)
+        record = self.records.get(key)
+        if record is not None and (item is None or record.uid != item.metadata.uid):
+            self._forget(record)
+            record = None
+        if item is None:
+            self.city.workloads.done(key)
+            return False
+        if record is None:
+            record = self.records[key] = Record(key, item)
+            self.city.keys[record.uid] = key
+        record.take(item, self.strategy)
+        if record.given is None:
+            record.given = intent.load(item.status, observation.seen(self.city, record.uid))
+        return True
+
+    def _forget(self, record: Record) -> None:
+        self.records.pop(record.key, None)
+        self.city.waiting.discard(record.key)
+        self.city.keys.pop(record.uid, None)
+        self.city.fleet.withdraw(record.uid)
+        for each in self.city.carriers.values():
+            each.forget(record.uid)
+
+    def _demand(self, record: Record) -> demand.Demand:
+        assert record.ask is not None and record.given is not None  # noqa: S101, PT018  # is_placeable saw to it
+        self._take_back_stuck(record)
+        now = time.monotonic()
+        return demand.Demand(
+            key=record.uid,
+            ask=record.ask,
+            replicas=rules.replicas_of(record.item),
+            priority=self._priority(record.item.spec.priority_class_name),
+            current=dict(record.given.wished),
+            full=frozenset(target for target, until in record.full.items() if until > now),
+            # a Job would begin again elsewhere: it finishes where it is
+            excluded=frozenset() if record.is_job else observation.draining(self.city),
+            held=observation.silent(self.city, record.given.wished),
+        )
+
+    def _priority(self, name: str) -> int:
+        if name:
+            found = self.priorities.get(name)
+        else:
+            found = next((each for each in self.priorities.objects.values() if each.global_default), None)
+        return found.value if found else 0
+
+    def _take_back_stuck(self, record: Record) -> None:
+        """A target whose scheduler cannot bind our pods is full for them; their replicas are placed anew."""
+        stuck, next_in = observation.stuck(self.city, record.uid, dt.datetime.now(dt.UTC))
+        if next_in is not None:
+            self.city.workloads.add_after(record.key, next_in)
+        now = time.monotonic()
+        fresh = {place: count for place, count in stuck.items() if record.full.get(place[0], 0.0) < now}
+        if not fresh or record.given is None:
+            return
+        record.full |= {target: now + FULL_SECONDS for target, _ in fresh}
+        record.given = intent.without_stuck(record.given, fresh)
+        for (target, _), count in fresh.items():
+            self._say(record, "Warning", names.TARGET_FULL, f"{target} cannot bind {count} pods")
+
+    def _take_in(self, record: Record, decision: demand.Decision) -> None:
+        assert record.given is not None  # noqa: S101  # is_placeable saw to it
+        record.decision = decision
+        if not decision.invalid:
+            record.given = intent.revise(record.given, decision)
+        hopes = decision.unplaced or record.item.spec.type == "DaemonSet"
+        (self.city.waiting.add if hopes else self.city.waiting.discard)(record.key)
+
+    # --- carrying out
+
+    async def _carry_out(self, key: str) -> None:
+        record = self.records[key]
+        try:
+            async with self._writing:
+                await (self._take_leave(record) if record.is_deleting else self._attend(record))
+        except errors.Conflict:
+            self.city.workloads.retry(key)  # somebody wrote it meanwhile: the watch brings the newer one
+        except errors.NotFound:
+            log.debug("gone while being reconciled", workload=key)
+        except errors.KubeError as error:
+            log.warning("not carried out", workload=key, error=str(error), retry_in=self.city.workloads.retry(key))
+        else:
+            self.city.workloads.forget(key)
+        finally:
+            self.city.workloads.done(key)
+
+    async def _attend(self, record: Record) -> None:
+        """Prepare, write down, hand out, report."""
+        if not record.is_prepared:
+            await self._prepare(record)
+            self.city.workloads.add(record.key)  # now it can be placed
+            return
+        assert record.given is not None  # noqa: S101  # `_observe` saw to it
+        seen = observation.seen(self.city, record.uid)
+        silent = observation.silent(self.city, record.given.standing)
+        record.given = intent.settle(record.given, record.decision, seen, silent)
+        if not record.is_written:
+            await self._report(record, at_once=True)
+        wishes.hand_out(self.city, record)
+        await self._report(record)
+
+    async def _prepare(self, record: Record) -> None:
+        """Before anything is placed: the finalizer, and a template that an API server accepts."""
+        item = record.item
+        await self._keep_finalizer(record, present=True)
+        if not record.invalid:
+            record.invalid = await self.checks.refusal(record.item)
+        record.checked_generation = item.metadata.generation
+
+    async def _take_leave(self, record: Record) -> None:
+        """Have everything deleted everywhere; what does not answer is waited for, unless it is abandoned."""
+        if names.WORKLOAD_FINALIZER not in record.item.metadata.finalizers:
+            return
+        abandon = record.item.metadata.annotations.get(names.ABANDON_ANNOTATION) == "true"
+        waits_for = wishes.withdraw(self.city, record)
+        if any(not silent or not abandon for silent in waits_for.values()):
+            self.city.workloads.add_after(record.key, LOOK_AGAIN_SECONDS)
+            await self._report_leave(record, waits_for)
+            return
+        await self._keep_finalizer(record, present=False)
+
+    async def _keep_finalizer(self, record: Record, *, present: bool) -> None:
+        record.item = await writing.finalizers(
+            self.city.hub, kinds.WORKLOADS, record.item, names.WORKLOAD_FINALIZER, present=present
+        )
+
+    async def _report_leave(self, record: Record, waits_for: dict[str, bool]) -> None:
+        silent = sorted(target for target, is_silent in waits_for.items() if is_silent)
+        if not silent:
+            return
+        message = (
+            f"deletion waits for {', '.join(silent)}, which does not answer; annotate the workload "
+            f'{names.ABANDON_ANNOTATION}: "true" to leave behind what is there'
+        )
+        found = [conditions.make(names.READY, "Unknown", "TargetUnreachable", message)]
+        item = record.item
+        merged = conditions.merged(
+            item.status.conditions, found, item.metadata.generation, dt.datetime.now(dt.UTC)
+        )
+        await self._write(record, msgspec.structs.replace(item.status, conditions=merged))
+
+    # --- reporting
+
+    async def _report(self, record: Record, *, at_once: bool = False) -> None:
+        """Write the status where it says something new; counts that still move are gathered for a second."""
+        status = workload_status.status_of(
+            record.item, observation.report(self.city, record), dt.datetime.now(dt.UTC)
+        )
+        if status == record.item.status:
+            return
+        rest = record.reported + REPORT_SECONDS - time.monotonic()
+        if rest > 0 and not at_once and not workload_status.is_news(record.item.status, status):
+            self.city.workloads.add_after(record.key, rest)
+            return
+        self._announce(record, status)
+        await self._write(record, status)
+
+    async def _write(self, record: Record, status: workload.ComputeWorkloadStatus) -> None:
+        if status == record.item.status:
+            return
+        record.item = await writing.status(
+            self.city.hub,
+            kinds.WORKLOADS,
+            record.item,
+            status,
+            replicas=status.replicas,
+            readyReplicas=status.ready_replicas,
+        )
+        record.reported = time.monotonic()
+
+    def _announce(self, record: Record, status: workload.ComputeWorkloadStatus) -> None:
+        """An Event for each decision that is new."""
+        before = conditions.get(record.item.status.conditions, names.PLACED)
+        after = conditions.get(status.conditions, names.PLACED)
+        if after is not None and (before is None or before.message != after.message):
+            self._say(record, "Normal" if after.status == "True" else "Warning", after.reason, after.message)
+
+    def _say(self, record: Record, kind: events.Type, reason: str, message: str) -> None:
+        self.city.recorder.record(events.reference(kinds.WORKLOADS, record.item), kind, reason, message)
