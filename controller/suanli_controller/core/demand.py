@@ -178,7 +178,7 @@ class Demand:
     held: frozenset[str] = frozenset()  # out of reach: nothing new, what is there stays and counts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Placement:
     """What one (target, variant) should have."""
 

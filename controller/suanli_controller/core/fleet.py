@@ -9,12 +9,15 @@ bound. Not rebuilt for a decision: each change notes its row in a journal, and r
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suanli_controller.core import columns, hardware, journal, ledger, ranking
+
+if TYPE_CHECKING:
+    from suanli_controller.core import views
 
 Requests = tuple[tuple[int, int], ...]  # (index of the resource, amount), by index, no zeros
 Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one unit of it)
@@ -96,6 +99,7 @@ class Fleet:
         self.journal = journal.Journal()
         self.bound = ledger.Ledger()
         self.assumed = ledger.Ledger()
+        self.views: views.Views | None = None  # what decisions keep of this fleet; lives and dies with it
         self._minor: NDArray[np.int64] = np.zeros(self.capacity, np.int64)
         self._weights: list[Weights] = []  # by row, shared by nodes of one size
         self._weights_of: dict[Weights, Weights] = {}

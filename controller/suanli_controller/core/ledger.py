@@ -73,6 +73,9 @@ class Ledger:
                 for _ in range(lot.rows.get(row, 0)):
                     yield workload, place
 
+    def copy_of(self, workload: str) -> dict[Place, tuple[Requests, dict[int, int]]]:
+        return {place: (lot.requests, dict(lot.rows)) for place, lot in self.places(workload).items()}
+
     def count(self, workload: str, place: Place) -> int:
         lot = self._lots.get(workload, {}).get(place)
         return sum(lot.rows.values()) if lot else 0

@@ -4,21 +4,214 @@
 same code. There is no preemption: what is placed is never driven out by a higher priority that comes later.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from suanli_controller.core import demand, fleet
+import numpy as np
+
+from suanli_controller.core import (
+    demand,
+    demand_check,
+    explaining,
+    fleet,
+    ledger,
+    placement_fill,
+    placement_keep,
+    statics,
+    views,
+)
 
 
-def place(where: fleet.Fleet, demands: Iterable[demand.Demand]) -> list[demand.Decision]:
+def place(where: fleet.Fleet, demands: Sequence[demand.Demand]) -> list[demand.Decision]:
     """Decide for each demand, the highest priority first and otherwise in the order given.
 
-    What is handed out is assumed on definite nodes of `where` at once, and what a decision takes back is released if
-    it was only assumed. Replicas of `current` that are neither bound nor assumed are assumed again (after a restart).
+    What is handed out is assumed on definite nodes of `where` at once, and what a decision takes back is released
+    if it was only assumed. Replicas of `current` that are neither bound nor assumed are assumed again (a restart).
     Decisions are returned in the order of `demands`. Never raises for a bad demand: see `Decision.invalid`.
     """
-    raise NotImplementedError
+    where.settle()
+    if len(demands) == 1:
+        return [_decide(where, demands[0])]
+    decisions: dict[int, demand.Decision] = {}
+    for index in sorted(range(len(demands)), key=lambda index: -demands[index].priority):
+        decisions[index] = _decide(where, demands[index])
+    return [decisions[index] for index in range(len(demands))]
 
 
 def explain(where: fleet.Fleet, one: demand.Demand) -> demand.Decision:
     """What `place` would answer, with the reason of every node that takes no more; changes nothing."""
-    raise NotImplementedError
+    where.settle()
+    before = where.assumed.copy_of(one.key)
+    try:
+        return _decide(where, one, always_explain=True)
+    finally:
+        where.withdraw(one.key)
+        for place_, (requests, rows) in before.items():
+            where.assume(one.key, place_, requests, rows)
+
+
+def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = False) -> demand.Decision:
+    registry = where.views or _first_views(where)
+    wrong = registry.wrong(one.ask) or demand_check.of_demand(one)
+    if wrong:
+        return _unchanged(one, wrong)
+    known = registry.of(one.ask)
+    if known.plain and one.replicas == 1 and not (always_explain or _has_history(where, one)):
+        return _single(where, one, known)
+    stay = placement_keep.kept(where, one, known)
+    if one.ask.kind is demand.Kind.DAEMON_SET:
+        return _daemon_set(where, one, known, always_explain=always_explain)
+    if one.ask.divide is not demand.Divide.DUPLICATED:
+        placement_keep.shrink(where, one, known, stay)
+        placement_keep.movable(where, one, known, stay)
+    placement_keep.settle(where, one, known, stay)
+    filling = placement_fill.Filling(where, one, known, stay)
+    unplaced, partial = _fill(filling)
+    explained = explaining.reasons(filling, exhausted=partial) if unplaced or always_explain else ()
+    return _decision(filling, unplaced, explained)
+
+
+def _first_views(where: fleet.Fleet) -> views.Views:
+    where.views = views.Views(where)
+    return where.views
+
+
+def _unchanged(one: demand.Demand, wrong: str) -> demand.Decision:
+    placements = tuple(
+        demand.Placement(target, name, count) for (target, name), count in sorted(one.current.items())
+    )
+    unplaced = max(0, one.replicas - sum(one.current.values()))
+    return demand.Decision(one.key, placements, unplaced, notes=one.ask.notes, invalid=wrong)
+
+
+def _has_history(where: fleet.Fleet, one: demand.Demand) -> bool:
+    return bool(one.current or one.full or one.excluded or one.held or where.assumed.places(one.key))
+
+
+def _single(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> demand.Decision:
+    """One replica of a new workload without bounds: there is nothing to divide, so the best node of all takes it."""
+    best, chosen, row = 0, known.variants[0], 0
+    for view in known.variants:
+        keys = view.keys()
+        at = int(keys.argmax()) if len(keys) else 0
+        if len(keys) and keys[at] > best:
+            best, chosen, row = int(keys[at]), view, at
+    if not best:
+        filling = placement_fill.Filling(where, one, known, {})
+        return _decision(filling, 1, explaining.reasons(filling, exhausted=False))
+    target = int(where.target_of[row])
+    where.assume(one.key, ledger.Place(target, chosen.name), chosen.requests, {row: 1})
+    placement = demand.Placement(where.targets[target].ref, chosen.name, 1, ((where.names[row], 1),))
+    return demand.Decision(one.key, (placement,), notes=one.ask.notes)
+
+
+def _fill(filling: placement_fill.Filling) -> tuple[int, bool]:
+    """Place what is still wanted; what could not be, and whether it could not although nodes have room."""
+    one, given = filling.demand, filling.given
+    if one.ask.divide is demand.Divide.DUPLICATED:
+        return _everywhere(filling), False
+    wanted = one.replicas - sum(given.values())
+    if wanted <= 0:
+        return 0, False
+    if one.ask.kind is demand.Kind.JOB and one.ask.divide is None:
+        target = _whole(filling, wanted)
+        return (wanted, True) if target is None else (wanted - filling.run(wanted, only=target), False)
+    return wanted - filling.run(wanted), False
+
+
+def _everywhere(filling: placement_fill.Filling) -> int:
+    """`replicas` in each target that may run them; how many are missing."""
+    one, where = filling.demand, filling.where
+    fit = np.logical_or.reduce([codes[: where.rows] == statics.OK for codes in filling.known.known.codes])
+    targets = sorted(set(where.target_of[: where.rows][fit].tolist()), key=filling.name)
+    missing = 0
+    for target in targets:
+        wanted = one.replicas - sum(count for (held, _), count in filling.given.items() if held == target)
+        if wanted > 0 and not filling.closed[target]:
+            missing += wanted - filling.run(wanted, only=target)
+    return missing if targets else one.replicas
+
+
+def _whole(filling: placement_fill.Filling, wanted: int) -> int | None:
+    """The one target for a Job: where it is already; else where all of it fits, the most preferred and then the
+    tightest (for Spread the roomiest); equal ones by name.
+    """
+    if filling.given:
+        return next(iter(filling.given))[0]
+    where, loose = filling.where, filling.demand.ask.strategy is demand.Strategy.SPREAD
+    room = np.add.reduce(filling.rooms())
+    best: tuple[tuple[int, ...], int, str] | None = None
+    chosen = None
+    for target in sorted(set(where.target_of[: where.rows][room > 0].tolist()), key=filling.name):
+        here = where.target_of[: where.rows] == target
+        total = int(room[here].sum())
+        if total < wanted:
+            continue
+        tiers = np.bincount(filling.known.known.tiers[: where.rows][here], weights=room[here])
+        rank = (_steps(tiers.tolist(), wanted), -total if loose else total, filling.name(target))
+        if best is None or rank < best:
+            best, chosen = rank, target
+    return chosen
+
+
+def _steps(room: list[float], wanted: int) -> tuple[int, ...]:
+    """By step of preference, the replicas that do not fit it or a better one: the smaller, the more preferred."""
+    left, missing = wanted, []
+    for most in room:
+        left = max(0, left - int(most))
+        missing.append(left)
+    return tuple(missing[: missing.index(0) + 1])
+
+
+def _daemon_set(
+    where: fleet.Fleet, one: demand.Demand, known: views.AskViews, *, always_explain: bool
+) -> demand.Decision:
+    """One on each node that fits. Unplaced are the nodes that may run it but have no room."""
+    where.withdraw(one.key)
+    filling = placement_fill.Filling(where, one, known, {})
+    running = placement_fill.held_on_rows(where, one.key)
+    for index, room in enumerate(filling.rooms()):
+        room[list(running)] = 0
+        rows = np.flatnonzero(room)
+        for target in np.unique(where.target_of[rows]).tolist():
+            here = dict.fromkeys(rows[where.target_of[rows] == target].tolist(), 1)
+            where.assume(
+                one.key, ledger.Place(target, known.variants[index].name), known.variants[index].requests, here
+            )
+            filling.note(target, index, here)
+    _count_running(filling)
+    explained = explaining.reasons(filling, exhausted=False)
+    short = sum(each.nodes for each in explained if each.reason in explaining.SHORTAGES)
+    return _decision(filling, short, explained if short or always_explain or not filling.given else ())
+
+
+def _count_running(filling: placement_fill.Filling) -> None:
+    """Those that run, and in targets out of reach those that were there when last seen."""
+    where, one = filling.where, filling.demand
+    numbers = {variant.name: index for index, variant in enumerate(one.ask.variants)}
+    for place_, lot in where.bound.places(one.key).items():
+        target = where.targets[place_.target]
+        if place_.variant in numbers and target.ref not in one.excluded and target.ref not in one.held:
+            key = (place_.target, numbers[place_.variant])
+            filling.given[key] = filling.given.get(key, 0) + sum(lot.rows.values())
+    for (ref, name), count in one.current.items():
+        if ref in one.held and name in numbers and ref in where.target_index:
+            filling.given[where.target_index[ref], numbers[name]] = count
+
+
+def _decision(
+    filling: placement_fill.Filling, unplaced: int, explained: tuple[demand.Reason, ...]
+) -> demand.Decision:
+    where, one = filling.where, filling.demand
+    placements = sorted(
+        demand.Placement(
+            where.targets[target].ref,
+            one.ask.variants[variant].name,
+            count,
+            tuple(
+                sorted((where.names[row], new) for row, new in filling.added.get((target, variant), {}).items())
+            ),
+        )
+        for (target, variant), count in filling.given.items()
+        if count
+    )
+    return demand.Decision(one.key, tuple(placements), unplaced, explained, one.ask.notes)

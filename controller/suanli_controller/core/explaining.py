@@ -1,0 +1,127 @@
+"""Why nodes take no more of a demand: each node under one reason, in the contract's order."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suanli_controller.api import names
+from suanli_controller.core import columns, demand, fleet, placement_fill, spread_bounds, statics
+
+Codes = NDArray[np.uint8]
+_OF_RESOURCE = {
+    fleet.CPU: names.INSUFFICIENT_CPU,
+    fleet.MEMORY: names.INSUFFICIENT_MEMORY,
+    fleet.EPHEMERAL: names.INSUFFICIENT_EPHEMERAL_STORAGE,
+    fleet.PODS: names.INSUFFICIENT_PODS,
+}
+SHORTAGES = frozenset({*_OF_RESOURCE.values(), names.INSUFFICIENT_RESOURCE})
+_LACKS_OTHER = statics.CODE[names.INSUFFICIENT_RESOURCE]
+
+
+def reasons(filling: placement_fill.Filling, *, exhausted: bool) -> tuple[demand.Reason, ...]:
+    """The reasons of all nodes that take no more, as things stand now.
+
+    `exhausted`: something is left unplaced although nodes have room (a Job whole to one target): such a node counts
+    under what it would lack once it is full.
+    """
+    where = filling.where
+    codes = np.zeros(where.rows, np.uint8)
+    for index in range(len(filling.known.variants)):
+        np.maximum(
+            codes, _of_variant(filling, index, exhausted=exhausted), codes
+        )  # the variant that came furthest
+    ruled_out = codes[where.present[: where.rows] & (codes < statics.OK)]
+    counts = np.bincount(ruled_out, minlength=statics.OK)
+    return tuple(
+        demand.Reason(names.NODE_REASONS[code], int(count), _detail(filling, code))
+        for code, count in enumerate(counts.tolist())
+        if count
+    )
+
+
+def _detail(filling: placement_fill.Filling, code: int) -> str:
+    if code != _LACKS_OTHER:
+        return ""
+    asked = {
+        name
+        for variant in filling.demand.ask.variants
+        for name, amount in variant.requests.items()
+        if amount and name not in fleet.BASE_RESOURCES
+    }
+    return ", ".join(sorted(asked))
+
+
+def _of_variant(filling: placement_fill.Filling, index: int, *, exhausted: bool) -> Codes:
+    rows = filling.where.rows
+    codes = filling.known.known.codes[index][:rows].copy()
+    np.minimum(codes, _state(filling), codes)
+    fit = codes == statics.OK
+    codes[fit] = _lacking(filling, index)[fit]
+    fit = codes == statics.OK
+    if fit.any():
+        codes[fit] = _beyond_resources(filling, index)[fit]
+    if exhausted:
+        fit = codes == statics.OK
+        codes[fit] = _lacking(filling, index, full=True)[fit]
+    return codes
+
+
+def _state(filling: placement_fill.Filling) -> Codes:
+    """Targets and nodes that take nothing new."""
+    where, one, rows = filling.where, filling.demand, filling.where.rows
+    by_target = [_target_state(target, one) for target in where.targets]
+    codes = np.array([*by_target, statics.OK], np.uint8)[where.target_of[:rows]]
+    for mask, reason in (
+        (where.node_cordoned[:rows], names.NODE_CORDONED),
+        (~where.node_ready[:rows], names.NODE_NOT_READY),
+    ):
+        codes[mask] = np.minimum(codes[mask], statics.CODE[reason])
+    return codes
+
+
+def _target_state(target: fleet.Target, one: demand.Demand) -> int:
+    if not target.ready or target.ref in one.held:
+        return statics.CODE[names.TARGET_NOT_READY]
+    if target.cordoned or target.ref in one.excluded:
+        return statics.CODE[names.TARGET_CORDONED]
+    return statics.OK
+
+
+def _lacking(filling: placement_fill.Filling, index: int, *, full: bool = False) -> Codes:
+    """The first resource of which there is too little for one more; with `full`, after all that fit."""
+    where, rows = filling.where, filling.where.rows
+    requests = filling.known.variants[index].requests
+    codes = np.full(rows, statics.OK, np.uint8)
+    room = np.maximum(filling.known.variants[index].rooms(), 0) if full else np.zeros(rows, np.int64)
+    for resource, amount in sorted(requests, reverse=True):
+        short = where.free[resource, :rows] - room * amount < amount
+        codes[short] = statics.CODE[_OF_RESOURCE.get(resource, names.INSUFFICIENT_RESOURCE)]
+    return codes
+
+
+def _beyond_resources(filling: placement_fill.Filling, index: int) -> Codes:
+    """Spread, full targets, quotas: what rules out a node that has room."""
+    where, rows = filling.where, filling.where.rows
+    full = np.array([target.ref in filling.demand.full for target in where.targets], np.bool_)
+    codes = np.full(rows, statics.OK, np.uint8)
+    bounds = filling.bounds(soft=False)
+    for each in bounds:
+        if each.variants is not None and each.bound.verdict(index) != "yes":
+            codes[:] = statics.CODE[names.QUOTA_EXCEEDED]
+    codes[full[where.target_of[:rows]]] = statics.CODE[names.TARGET_FULL]
+    for each in bounds:
+        if each.variants is None:
+            codes[_violates(where, each)] = statics.CODE[names.SPREAD_VIOLATED]
+    return codes
+
+
+def _violates(where: fleet.Fleet, each: spread_bounds.RowBound) -> columns.Mask:
+    domains = len(each.bound.counts)
+    blocked = np.fromiter(
+        (each.bound.verdict(domain) != "yes" for domain in range(-1, domains)), np.bool_, domains + 1
+    )
+    if each.targets is not None:
+        of_row = np.array([*each.targets, -1])[where.target_of[: where.rows]]
+    else:
+        assert each.rows is not None  # noqa: S101 - for the type checker: one of the two is set
+        of_row = each.rows
+    return np.asarray(blocked[of_row + 1])

@@ -1,0 +1,159 @@
+"""What stays where it is: replicas that a workload has been given already.
+
+They move only where a hard rule drives them out, where there are too many, or where enough of them would come to stand
+in a better group, family or preference to be worth the restart.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from suanli_controller.core import demand, fleet, ledger, placement_fill, scoring_divide, statics, views
+
+WORTH_MOVING_PERMILLE: Final = 200
+"""Least part of a workload's replicas that must gain a better step of preference before any is moved for it. A fifth:
+one freed node in a group must not restart a pod of every workload that overflowed from it."""
+
+
+def kept(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
+    """The replicas of `current` that no rule drives out, by (target, variant), by index."""
+    variants = {variant.name: index for index, variant in enumerate(one.ask.variants)}
+    stay: placement_fill.Given = {}
+    for (ref, name), count in sorted(one.current.items()):
+        target, variant = where.target_index.get(ref), variants.get(name)
+        if target is None or variant is None or ref in one.excluded or not count:
+            continue
+        if ref in one.held or _may_stay(where, known, target, variant):
+            stay[target, variant] = count
+    _cut_to_limits(where, one, stay)
+    return stay
+
+
+def _may_stay(where: fleet.Fleet, known: views.AskViews, target: int, variant: int) -> bool:
+    """Whether a node of the target may run the variant at all; a target whose nodes are not known yet keeps all."""
+    here = (where.target_of[: where.rows] == target) & where.present[: where.rows]
+    return not here.any() or bool((known.known.codes[variant][: where.rows][here] == statics.OK).any())
+
+
+def _cut_to_limits(where: fleet.Fleet, one: demand.Demand, stay: placement_fill.Given) -> None:
+    """Keep no more in a target's domain than maxPerDomain, of a variant than its quota."""
+    for wish in one.ask.spread:
+        if (
+            wish.max_per_domain
+            and wish.by != "node"
+            and wish.when_unsatisfiable is demand.Unsatisfiable.DO_NOT_PLACE
+        ):
+            room: dict[str, int] = {}
+            for place in stay:
+                domain = statics.target_value(where.targets[place[0]], wish.by)
+                if domain:
+                    stay[place] = min(stay[place], room.setdefault(domain, wish.max_per_domain))
+                    room[domain] -= stay[place]
+    for index, variant in enumerate(one.ask.variants):
+        quota = variant.quota
+        for place in stay:
+            if quota is not None and place[1] == index:
+                stay[place] = min(stay[place], quota)
+                quota -= stay[place]
+
+
+def shrink(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
+    """Take away what is more than `replicas`: from the least preferred places first, within them in proportion."""
+    surplus = sum(stay.values()) - one.replicas
+    if surplus <= 0:
+        return
+    tiers = _tiers(where, known, one.key, stay)
+    if one.ask.divide is demand.Divide.WEIGHTED:
+        tiers = dict.fromkeys(stay, 0)
+    for tier in sorted(set(tiers.values()), reverse=True):
+        places = [place for place in stay if tiers[place] == tier]
+        lost = scoring_divide.surplus(surplus, _claims(where, one, places), [stay[place] for place in places])
+        for place, count in zip(places, lost, strict=True):
+            stay[place] -= count
+            surplus -= count
+
+
+def _claims(where: fleet.Fleet, one: demand.Demand, places: list[tuple[int, int]]) -> list[int]:
+    """Weights by which places give replicas back: equal ones level the counts."""
+    if one.ask.divide is demand.Divide.WEIGHTED:
+        weights = dict(one.ask.weights)
+        return [weights.get(where.targets[target].ref, 0) for target, _ in places]
+    return [
+        max(1, one.current.get((where.targets[target].ref, one.ask.variants[variant].name), 1))
+        for target, variant in places
+    ]
+
+
+def _tiers(
+    where: fleet.Fleet, known: views.AskViews, workload: str, stay: placement_fill.Given
+) -> dict[tuple[int, int], int]:
+    """The worst step of preference on which replicas of each place stand; of unseen ones the best there is."""
+    rows = placement_fill.held_on_rows(where, workload)
+    tiers: dict[tuple[int, int], int] = {}
+    for place in stay:
+        seen = [int(known.known.tiers[row]) for row in rows if where.target_of[row] == place[0]]
+        tiers[place] = max(seen) if seen else _best_tier(where, known, place)
+    return tiers
+
+
+def _best_tier(where: fleet.Fleet, known: views.AskViews, place: tuple[int, int]) -> int:
+    fit = known.known.codes[place[1]][: where.rows] == statics.OK
+    here = known.known.tiers[: where.rows][fit & (where.target_of[: where.rows] == place[0])]
+    return int(here.min(initial=known.known.tier_count))
+
+
+def settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
+    """Make what is assumed agree with what stays: less is withdrawn, and what no one has seen is assumed again."""
+    numbers = {variant.name: index for index, variant in enumerate(one.ask.variants)}
+    for place in list(where.assumed.places(one.key)):
+        wanted = stay.get((place.target, numbers.get(place.variant, -1)), 0)
+        surplus = where.bound.count(one.key, place) + where.assumed.count(one.key, place) - wanted
+        if surplus > 0:
+            where.withdraw(one.key, where.targets[place.target].ref, place.variant, surplus)
+    for (target, variant), wanted in stay.items():
+        place = ledger.Place(target, one.ask.variants[variant].name)
+        missing = wanted - where.bound.count(one.key, place) - where.assumed.count(one.key, place)
+        if missing > 0:
+            _assume(where, one, known, place, variant, missing)
+
+
+def _assume(
+    where: fleet.Fleet, one: demand.Demand, known: views.AskViews, place: ledger.Place, variant: int, count: int
+) -> None:
+    view = known.variants[variant]
+    room = view.rooms()
+    room[where.target_of[: where.rows] != place.target] = 0
+    rows = room.nonzero()[0]
+    if len(rows):
+        chosen = placement_fill.fullest(rows, room[rows], view.ranks()[rows], count)
+        where.assume(one.key, place, view.requests, chosen)
+
+
+def movable(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
+    """Give up places on a worse step of preference where enough replicas would fit on a better one."""
+    if known.known.tier_count == 1 or not stay or one.ask.kind is demand.Kind.JOB:
+        return
+    tiers = _tiers(where, known, one.key, stay)
+    filling = placement_fill.Filling(where, one, known, dict(stay))
+    room = np.add.reduce(filling.rooms())
+    by_tier = [0] * known.known.tier_count
+    for row in room.nonzero()[0].tolist():
+        by_tier[int(known.known.tiers[row])] += int(room[row])
+    worst_first = sorted((place for place in stay if _is_open(where, one, place)), key=lambda place: -tiers[place])
+    moves: dict[tuple[int, int], int] = {}
+    for place in worst_first:
+        better = sum(by_tier[: tiers[place]])
+        count = min(stay[place], better)
+        moves[place] = count
+        for tier in range(tiers[place]):
+            taken = min(count, by_tier[tier])
+            by_tier[tier] -= taken
+            count -= taken
+    if sum(moves.values()) * 1000 >= WORTH_MOVING_PERMILLE * max(one.replicas, 1):
+        for place, count in moves.items():
+            stay[place] -= count
+
+
+def _is_open(where: fleet.Fleet, one: demand.Demand, place: tuple[int, int]) -> bool:
+    """What is out of reach cannot be moved."""
+    return where.targets[place[0]].ready and where.targets[place[0]].ref not in one.held

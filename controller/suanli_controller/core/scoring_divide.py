@@ -1,0 +1,61 @@
+"""How many replicas each place gets, in proportion to weights. Arithmetic only: no nodes, no fleet.
+
+Webster's method (Sainte-Laguë): each replica in turn goes where weight / (2 x given + 1) is greatest. It nearly always
+stays within one of the exact proportion, and one replica more never takes one away from another place: a workload that
+is scaled up moves nothing.
+"""
+
+import heapq
+from collections.abc import Sequence
+
+
+def webster(replicas: int, weights: Sequence[int], room: Sequence[int], given: Sequence[int] = ()) -> list[int]:
+    """Share out up to `replicas` in proportion to `weights`, at most `room` to each; what each gets.
+
+    `given` is what each has already; it counts towards its part. Equal claims go to the first. Places with weight
+    0 get nothing.
+    """
+    held = list(given) or [0] * len(weights)
+    got = _head_start(replicas, weights, room, held)
+    left = min(replicas, sum(most for most, weight in zip(room, weights, strict=True) if weight)) - sum(got)
+    claims = [
+        (-(weight / (2 * (held[i] + got[i]) + 1)), i)
+        for i, weight in enumerate(weights)
+        if weight and got[i] < room[i]
+    ]
+    heapq.heapify(claims)
+    while left > 0:
+        _, i = claims[0]
+        got[i] += 1
+        left -= 1
+        if got[i] < room[i]:
+            heapq.heapreplace(claims, (-(weights[i] / (2 * (held[i] + got[i]) + 1)), i))
+        else:
+            heapq.heappop(claims)
+    return got
+
+
+def _head_start(replicas: int, weights: Sequence[int], room: Sequence[int], held: Sequence[int]) -> list[int]:
+    """What each surely gets, so that thousands need not be counted out one by one: the exact part less two."""
+    total = sum(weights)
+    if replicas < 4 * len(weights) or any(held) or not total:
+        return [0] * len(weights)
+    return [min(most, max(0, replicas * weight // total - 2)) for weight, most in zip(weights, room, strict=True)]
+
+
+def surplus(replicas: int, weights: Sequence[int], held: Sequence[int]) -> list[int]:
+    """Take `replicas` away from what is held, the ones that Webster's method would have given last first."""
+    lost = [0] * len(held)
+    claims = [
+        (weight / (2 * has - 1), -i) for i, (weight, has) in enumerate(zip(weights, held, strict=True)) if has
+    ]
+    heapq.heapify(claims)
+    for _ in range(min(replicas, sum(held))):
+        _, negative = claims[0]
+        i = -negative
+        lost[i] += 1
+        if lost[i] < held[i]:
+            heapq.heapreplace(claims, (weights[i] / (2 * (held[i] - lost[i]) - 1), -i))
+        else:
+            heapq.heappop(claims)
+    return lost

@@ -1,0 +1,311 @@
+"""What of an Ask does not depend on what is free: which nodes may run which variant, and which are preferred.
+
+Evaluated for all nodes at once over the fleet's columns, and again only when facts change. A node's code is the index
+in `names.NODE_REASONS` of the first reason that rules it out, OK where there is none. Whether target and node are ready
+or cordoned changes often and is not part of it.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suanli_controller.api import names
+from suanli_controller.core import columns, demand, fleet, hardware, ranking
+
+OK: Final = len(names.NODE_REASONS)
+CODE: Final = {reason: code for code, reason in enumerate(names.NODE_REASONS)}
+
+TIER_SHIFT: Final = ranking.RANK_BITS + 1  # the bit between says that a node's accelerators are not wasted
+TIERS: Final = 1 << 8  # tiers that are told apart; the rest count as the last
+
+_TARGET_KEYS: Final = ("cloud", "site", "tier", "district", "provider", "zone")
+_FACT_KEYS: Final = ("architecture", "family", "os")
+_UNKNOWN: Final = ("", names.UNKNOWN)
+
+Codes = NDArray[np.uint8]
+Tiers = NDArray[np.int64]
+
+
+class Statics:
+    """`codes[v]`, `base[v]` by variant and row; `tiers` by row, 0 the best. As long as the fleet's capacity.
+
+    A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
+    """
+
+    __slots__ = ("base", "codes", "tier_count", "tiers")
+
+    def __init__(self, where: fleet.Fleet, ask: demand.Ask) -> None:
+        rows = where.rows
+        common = _common_codes(where, ask)
+        self.tiers: Tiers = np.zeros(where.capacity, np.int64)
+        tiers, outside = _tiers(where, ask)
+        self.tiers[:rows] = tiers
+        self.tier_count = int(tiers.max(initial=0)) + 1
+        common[outside] = np.minimum(common[outside], CODE[names.TARGET_EXCLUDED])
+        self.codes: list[Codes] = []
+        self.base: list[NDArray[np.int64]] = []
+        selected = _selected(where, ask)
+        tolerated = _tolerated(where, ask.tolerations)
+        for variant in ask.variants:
+            codes = np.minimum(common, _variant_codes(where, variant, selected, tolerated))
+            self.codes.append(_padded(codes, where.capacity, 0))
+            thrifty = np.ones(rows, np.bool_) if _accelerated(variant) else ~where.accelerated[:rows]
+            base = ((TIERS - 1 - tiers) << TIER_SHIFT) | (thrifty.astype(np.int64) << ranking.RANK_BITS)
+            base[codes != OK] = ranking.CLOSED
+            self.base.append(_padded(base, where.capacity, ranking.CLOSED))
+
+
+def content(ask: demand.Ask) -> Hashable:
+    """Asks with equal content have equal Statics."""
+    builds = tuple(
+        (
+            each.architectures,
+            each.families,
+            each.oses,
+            each.min_isa_level,
+            each.page_sizes_kib,
+            each.accelerator,
+            each.accelerator_models,
+            _accelerated(each),
+        )
+        for each in ask.variants
+    )
+    return (
+        builds,
+        ask.grade,
+        ask.node_selector,
+        ask.node_terms,
+        ask.tolerations,
+        ask.policy,
+        ask.require,
+        ask.groups,
+        ask.prefer,
+        ask.family_order,
+        ask.max_rtt_microseconds,
+        ask.weights if ask.divide is demand.Divide.WEIGHTED else None,
+    )
+
+
+def _accelerated(variant: demand.Variant) -> bool:
+    """Whether the build uses accelerators: extended resources have a slash in their name."""
+    return any("/" in name and amount for name, amount in variant.requests.items())
+
+
+def _padded(values: NDArray[Any], capacity: int, filler: int) -> NDArray[Any]:
+    out = np.full(capacity, filler, values.dtype)
+    out[: len(values)] = values
+    return out
+
+
+def _common_codes(where: fleet.Fleet, ask: demand.Ask) -> Codes:
+    """Reasons that are the same for every variant, but those of selectors and taints."""
+    rows = where.rows
+    codes = np.full(rows, OK, np.uint8)
+    by_target = np.fromiter((_target_code(each, ask) for each in where.targets), np.uint8, len(where.targets))
+    if rows:
+        codes = by_target[where.target_of[:rows]]
+    for wishes, reason in ((ask.policy, names.POLICY_EXCLUDED), (ask.require, names.TARGET_EXCLUDED)):
+        code = CODE[reason]
+        outside = ~holds_all(where, wishes) & (codes > code)
+        codes[outside] = code
+    codes[~where.present[:rows]] = 0
+    return codes
+
+
+def _target_code(target: fleet.Target, ask: demand.Ask) -> int:
+    """Excluded by weights, clearance or link; what `require` says is asked of nodes."""
+    if ask.divide is demand.Divide.WEIGHTED and not dict(ask.weights).get(target.ref):
+        return CODE[names.TARGET_EXCLUDED]
+    if fleet.GRADES.get(target.clearance, 0) < fleet.GRADES.get(ask.grade, max(fleet.GRADES.values())):
+        return CODE[names.CLEARANCE_TOO_LOW]
+    rtt, bound = target.rtt_microseconds, ask.max_rtt_microseconds
+    if bound and (rtt is None or rtt > bound):
+        return CODE[names.LINK_TOO_SLOW]
+    return OK
+
+
+def holds_all(where: fleet.Fleet, wishes: Iterable[demand.Requirement]) -> columns.Mask:
+    """Rows for which every requirement holds."""
+    mask = np.ones(where.rows, np.bool_)
+    for wish in wishes:
+        mask &= _holds(where, wish)
+    return mask
+
+
+def _holds(where: fleet.Fleet, wish: demand.Requirement) -> columns.Mask:
+    if wish.key in _FACT_KEYS:
+        column = where.facts[wish.key]
+        return _compare(wish, lambda values: column.among(values, where.rows), lambda: _known(column, where.rows))
+    said = [_said(target, wish.key) for target in where.targets]
+    if wish.key in _TARGET_KEYS and wish.key != "zone":
+        return _over_targets(where, [_value_holds(wish, value or "") for value in said])
+    own = _over_targets(where, [value is not None and _value_holds(wish, value) for value in said])
+    silent = _over_targets(where, [value is None for value in said])
+    label = where.labels.column(names.ZONE_LABEL if wish.key == "zone" else wish.key)
+    nodes = _compare(wish, lambda values: label.among(values, where.rows), lambda: label.present(where.rows))
+    return np.asarray(np.where(silent, nodes, own))
+
+
+def _said(target: fleet.Target, key: str) -> str | None:
+    """What a target says to a placement's key; None where the node's label is to be asked."""
+    if key in _TARGET_KEYS:
+        return target_value(target, key) or None
+    return target.labels.get(key)
+
+
+def target_value(target: fleet.Target, key: str) -> str:
+    """The target's own value of cloud, site, tier, district, provider or zone; empty where it has none."""
+    kind, _, name = target.ref.partition("/")
+    if key == "cloud":
+        return name if kind == names.CLOUD_KIND else ""
+    if key == "site":
+        return name if kind == names.SITE_KIND else ""
+    return str(getattr(target, key))
+
+
+def _value_holds(wish: demand.Requirement, value: str) -> bool:
+    known = value not in _UNKNOWN
+    listed = known and value in wish.values
+    return {"In": listed, "NotIn": not listed, "Exists": known}[wish.operator]
+
+
+def _compare(
+    wish: demand.Requirement, among: Callable[[Sequence[str]], columns.Mask], known: Callable[[], columns.Mask]
+) -> columns.Mask:
+    if wish.operator == "Exists":
+        return known()
+    listed = among([each for each in wish.values if each not in _UNKNOWN])
+    return listed if wish.operator == "In" else ~listed
+
+
+def _known(column: columns.Column, rows: int) -> columns.Mask:
+    return ~column.among(_UNKNOWN, rows)
+
+
+def _over_targets(where: fleet.Fleet, answers: Sequence[bool]) -> columns.Mask:
+    return np.asarray(np.array([*answers, False])[where.target_of[: where.rows]])
+
+
+def _tiers(where: fleet.Fleet, ask: demand.Ask) -> tuple[Tiers, columns.Mask]:
+    """Preference by row: first the group, then the place in familyOrder, then the weights of what is preferred.
+
+    And the rows that are in no group.
+    """
+    rows = where.rows
+    group = np.zeros(rows, np.int64)
+    outside = np.zeros(rows, np.bool_)
+    if ask.groups:
+        group[:] = len(ask.groups)
+        for place in range(len(ask.groups) - 1, -1, -1):
+            group[holds_all(where, ask.groups[place].require)] = place
+        outside = group == len(ask.groups)
+    family = np.full(rows, len(ask.family_order), np.int64)
+    for place in range(len(ask.family_order) - 1, -1, -1):
+        family[where.facts["family"].among([ask.family_order[place]], rows)] = place
+    wish = np.zeros(rows, np.int64)
+    for each in ask.prefer:
+        wish += each.weight * holds_all(where, each.require)
+    if not (ask.groups or ask.family_order or ask.prefer):
+        return np.zeros(rows, np.int64), outside
+    mixed = (group << 40) + (family << 20) + (int(wish.max(initial=0)) - wish)
+    _, dense = np.unique(mixed, return_inverse=True)
+    return np.minimum(dense.astype(np.int64), TIERS - 1), outside
+
+
+def _variant_codes(
+    where: fleet.Fleet, variant: demand.Variant, selected: columns.Mask, tolerated: columns.Mask
+) -> Codes:
+    rows, facts = where.rows, where.facts
+    codes = np.full(rows, OK, np.uint8)
+    level, model = variant.min_isa_level, variant.accelerator_models
+    checks: list[tuple[str, columns.Mask]] = [
+        (names.TAINT_NOT_TOLERATED, tolerated),
+        (names.NODE_SELECTOR_MISMATCH, selected),
+    ]
+    if model:
+        checks.append((names.ACCELERATOR_MISMATCH, facts["acceleratorModel"].among(model, rows)))
+    if variant.accelerator:
+        has = facts["accelerators"].where(lambda held: variant.accelerator in _as_set(held), rows)
+        checks.append((names.ACCELERATOR_MISMATCH, has))
+    if variant.page_sizes_kib:
+        checks.append((names.PAGE_SIZE_MISMATCH, facts["pageSizeKiB"].among(variant.page_sizes_kib, rows)))
+    if level:
+        reached = facts["isaLevel"].where(lambda held: hardware.isa_reaches(str(held), level), rows)
+        checks.append((names.ISA_LEVEL_TOO_LOW, reached))
+    for reason, key, allowed in (
+        (names.OS_MISMATCH, "os", variant.oses),
+        (names.FAMILY_MISMATCH, "family", variant.families),
+        (names.ARCHITECTURE_MISMATCH, "architecture", variant.architectures),
+    ):
+        if allowed:
+            checks.append((reason, facts[key].among(allowed, rows)))
+    for reason, mask in checks:  # the last that fails is the first in order
+        codes[~mask] = CODE[reason]
+    return codes
+
+
+def _as_set(value: Hashable) -> frozenset[str]:
+    assert isinstance(value, frozenset)  # noqa: S101 - for the type checker: the column holds nothing else
+    return value
+
+
+def _selected(where: fleet.Fleet, ask: demand.Ask) -> columns.Mask:
+    """Rows that the template's nodeSelector and required node affinity allow."""
+    mask = np.ones(where.rows, np.bool_)
+    for key, value in ask.node_selector:
+        mask &= where.labels.column(key).among([value], where.rows)
+    if ask.node_terms is not None:
+        either = np.zeros(where.rows, np.bool_)
+        for term in ask.node_terms:
+            if term:  # an empty term matches nothing, as in Kubernetes
+                either |= np.logical_and.reduce([_expression(where, each) for each in term])
+        mask &= either
+    return mask
+
+
+def _expression(where: fleet.Fleet, one: demand.Expression) -> columns.Mask:
+    rows = where.rows
+    if one.key == "metadata.name":
+        wanted = set(one.values)
+        listed = np.fromiter((name in wanted for name in where.names), np.bool_, rows)
+        return ~listed if one.operator == "NotIn" else listed
+    column = where.labels.column(one.key)
+    match one.operator:
+        case "In":
+            return column.among(one.values, rows)
+        case "NotIn":
+            return ~column.among(one.values, rows)
+        case "Exists":
+            return column.present(rows)
+        case "DoesNotExist":
+            return ~column.present(rows)
+    bound = int(one.values[0])
+    return column.where(lambda held: _integer_beyond(str(held), one.operator, bound), rows)
+
+
+def _integer_beyond(held: str, operator: str, bound: int) -> bool:
+    try:
+        return int(held) > bound if operator == "Gt" else int(held) < bound
+    except ValueError:  # a label that is no number: no match, as in Kubernetes
+        return False
+
+
+def _tolerated(where: fleet.Fleet, tolerations: Sequence[demand.Toleration]) -> columns.Mask:
+    """Rows without an untolerated taint of effect NoSchedule or NoExecute."""
+
+    def bears(taints: Hashable) -> bool:
+        assert isinstance(taints, tuple)  # noqa: S101 - for the type checker: the column holds nothing else
+        hard = [each for each in taints if each[2] in ("NoSchedule", "NoExecute")]
+        return all(any(_tolerates(one, *taint) for one in tolerations) for taint in hard)
+
+    return where.facts["taints"].where(bears, where.rows)
+
+
+def _tolerates(one: demand.Toleration, key: str, value: str, effect: str) -> bool:
+    if (one.effect and one.effect != effect) or (one.key and one.key != key):
+        return False
+    if one.operator == "Exists":
+        return True
+    return bool(one.key) and one.value == value

@@ -1,0 +1,191 @@
+"""For one Ask, the key of every node: whether a replica fits there now, and how well.
+
+Kept from decision to decision. A view catches up with the fleet's journal, so a change costs only the rows that
+changed, whether resources shrank or grew again. Where more changed than is worth catching up, or where so
+many Asks are about that their views would not fit into memory, all rows are evaluated at once.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suanli_controller.core import demand, demand_check, fleet, statics
+
+BUDGET: Final = 24 << 20  # bytes of keys that are kept
+ASKS: Final = 1 << 14  # Asks that are remembered
+CONTENTS: Final = 256  # statics that are kept
+_WORTH_CATCHING_UP: Final = 4  # one row in so many
+_UNDIVIDED: Final = (None, demand.Divide.CAPACITY, demand.Divide.AGGREGATED)
+_UNASKED: Final = -(1 << 62)
+
+Keys = NDArray[np.int64]
+Rooms = NDArray[np.int64]
+
+
+class View:
+    """One variant of one Ask over the whole fleet, as of `version`."""
+
+    __slots__ = ("_asked", "_base", "_column", "_keys", "_rank", "_seen", "_shared", "_where", "name", "requests")
+
+    def __init__(
+        self, where: fleet.Fleet, ask: demand.Ask, index: int, known: statics.Statics, shared: "Views"
+    ) -> None:
+        self._where, self._shared = where, shared
+        rows = where.rows
+        self.name = ask.variants[index].name
+        self.requests = where.pack_requests(ask.variants[index].requests)
+        self._base = known.base[index][:rows]
+        self._rank = (where.spread if ask.strategy is demand.Strategy.SPREAD else where.pack)[:rows]
+        self._asked = [(where.free[resource, :rows], amount) for resource, amount in self.requests]
+        self._column = np.full((len(where.resources), 1), _UNASKED, np.int64)
+        for resource, amount in self.requests:
+            self._column[resource, 0] = amount
+        self._keys: Keys | None = None
+        self._seen = 0
+
+    def keys(self) -> Keys:
+        """By row: positive where a replica may go, the larger the better. Valid until any view is asked again."""
+        keys, notes = self._keys, self._where.journal
+        if keys is None:
+            keys = self._shared.storage(self)
+            if keys is None:
+                return self._evaluate(self._shared.scratch)
+            self._keys = keys
+        elif (changed := notes.since(self._seen, len(keys) // _WORTH_CATCHING_UP)) is not None:
+            if len(changed):
+                self._catch_up(keys, changed)
+                self._seen = notes.head
+            return keys
+        self._seen = notes.head
+        return self._evaluate(keys)
+
+    def _catch_up(self, keys: Keys, changed: NDArray[np.int64]) -> None:
+        fits = np.logical_and.reduce(self._where.free.take(changed, 1) >= self._column)
+        fresh = self._base.take(changed)
+        fresh += self._rank.take(changed)
+        fresh *= fits
+        keys[changed] = fresh
+
+    def _evaluate(self, keys: Keys) -> Keys:
+        fits, also = self._shared.masks
+        (free, amount), *others = self._asked
+        np.greater_equal(free, amount, fits)
+        for free, amount in others:
+            np.greater_equal(free, amount, also)
+            np.logical_and(fits, also, fits)
+        np.add(self._base, self._rank, keys)
+        np.multiply(keys, fits, keys)
+        return keys
+
+    def forget(self) -> None:
+        """Give the storage back."""
+        self._keys = None
+
+    def rooms(self) -> Rooms:
+        """By row: how many replicas fit, 0 where none may go."""
+        room: Rooms | None = None
+        for free, amount in self._asked:
+            these = free if amount == 1 else free // amount
+            room = these.copy() if room is None else np.minimum(room, these, room)
+        assert room is not None  # noqa: S101 - every pod requests a pod slot
+        np.maximum(room, 0, room)
+        room *= (self._base + self._rank) > 0
+        return room
+
+    def ranks(self) -> Keys:
+        """By row: the strategy's rank alone."""
+        return self._rank
+
+
+class AskViews:
+    """Everything that is known about one Ask."""
+
+    __slots__ = ("known", "plain", "variants")
+
+    def __init__(self, where: fleet.Fleet, ask: demand.Ask, known: statics.Statics, shared: "Views") -> None:
+        self.known = known
+        self.plain = _is_plain(ask)
+        self.variants = tuple(View(where, ask, index, known, shared) for index in range(len(ask.variants)))
+
+
+def _is_plain(ask: demand.Ask) -> bool:
+    """Whether nothing but the nodes themselves decides where one replica goes."""
+    bounded = (
+        ask.spread
+        or ask.topology_spread
+        or ask.anti_affinity
+        or any(each.quota is not None for each in ask.variants)
+    )
+    return not bounded and ask.kind is not demand.Kind.DAEMON_SET and ask.divide in _UNDIVIDED
+
+
+class Views:
+    """All views of one fleet, within a budget of memory."""
+
+    def __init__(self, where: fleet.Fleet) -> None:
+        self._where = where
+        self._asks: OrderedDict[demand.Ask, AskViews] = OrderedDict()
+        self._contents: OrderedDict[Hashable, statics.Statics] = OrderedDict()
+        self._stored: list[View] = []
+        self._turned_away = 0
+        self._renew()
+
+    def wrong(self, ask: demand.Ask) -> str:
+        """What is wrong with an Ask; empty where all is well."""
+        if ask in self._asks:
+            return ""
+        return demand_check.of_ask(ask)
+
+    def of(self, ask: demand.Ask) -> AskViews:
+        """For an Ask with which nothing is wrong."""
+        if self._version != self._where.version:
+            self._renew()
+        found = self._asks.get(ask)
+        if found is None:
+            for variant in ask.variants:
+                self._where.pack_requests(variant.requests)
+            if self._version != self._where.version:  # a resource that was never heard of
+                self._renew()
+            found = self._asks[ask] = AskViews(self._where, ask, self._statics(ask), self)
+            if len(self._asks) > ASKS:
+                self._asks.popitem(last=False)
+        return found
+
+    def _renew(self) -> None:
+        """Facts changed, or the arrays did: nothing that was learnt counts any more."""
+        self._version = self._where.version
+        self._asks.clear()
+        self._contents.clear()
+        self._stored.clear()
+        rows = self._where.rows
+        self.scratch: Keys = np.zeros(rows, np.int64)
+        self.masks = (np.zeros(rows, np.bool_), np.zeros(rows, np.bool_))
+        self._slots = BUDGET // (8 * max(rows, 1))
+
+    def _statics(self, ask: demand.Ask) -> statics.Statics:
+        key = statics.content(ask)
+        known = self._contents.get(key)
+        if known is None:
+            known = self._contents[key] = statics.Statics(self._where, ask)
+            if len(self._contents) > CONTENTS:
+                self._contents.popitem(last=False)
+        return known
+
+    def storage(self, view: View) -> Keys | None:
+        """An array for a view's keys; None where the budget is spent.
+
+        Who has storage may not be who needs it: now and then all give it back, and who is busy gets it again.
+        """
+        if len(self._stored) >= self._slots:
+            self._turned_away += 1
+            if self._turned_away <= 4 * self._slots:
+                return None
+            for each in self._stored:
+                each.forget()
+            self._stored.clear()
+            self._turned_away = 0
+        self._stored.append(view)
+        return np.zeros(self._where.rows, np.int64)
