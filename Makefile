@@ -56,6 +56,14 @@ test-long: system-packages tools ## what waits for minutes: long outages, soak
 test-kind: setup ## the operator's end-to-end tests on two kind clusters: needs Docker
 	$(PYTEST) --clusters kind e2e
 
+.PHONY: demo
+demo: tools ## a hub, two clouds of mixed processors and the operator on this machine, until Ctrl-C
+	@PYTHONPATH=e2e $(BIN)/python -m demo $(DEMO)
+
+.PHONY: bench-multicloud
+bench-multicloud: tools ## the operator over three clouds, beside Karmada's figures; BENCH="--only burst" and others
+	@PYTHONPATH=.:e2e $(BIN)/python -m benchmarks.multicloud $(BENCH)
+
 .PHONY: lint
 lint: setup ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -26,11 +26,12 @@ removed; what SIGKILL leaves behind is cleared by the next run. Linux only: the 
 """
 
 import contextlib
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from suanli_clusters import ports, run
+from suanli_clusters import ports, processes, run
 from suanli_clusters.api import Api, ApiError
 from suanli_clusters.cluster import API_SERVER, Cluster, ClusterError, KubectlError, Member
 from suanli_clusters.config import CONTROLLER_MANAGER, KWOK, SCHEDULER, Options
@@ -86,3 +87,7 @@ class Clusters:
     def folder(self) -> Path:
         """For files that should go with the clusters."""
         return self._run.folder
+
+    def environment(self) -> dict[str, str]:
+        """An environment for other processes that are to end with the clusters, an operator say, if all else fails."""
+        return {**os.environ, processes.MARK: str(self._run.folder)}
