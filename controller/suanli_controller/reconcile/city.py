@@ -32,6 +32,7 @@ class TargetState:
     nodes: dict[str, hardware.NodeFacts] = field(default_factory=dict)
     requested: dict[str, dict[str, int]] = field(default_factory=dict)  # by node
     draining: bool = False  # our replicas should leave
+    examined: bool = True  # false: whether it answers is not known yet
     recount: bool = True  # capacity changed since it was written last
     _sorts: tuple[affinity.Sort, ...] | None = None
 

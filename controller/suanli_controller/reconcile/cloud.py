@@ -26,6 +26,7 @@ RECOUNT_SECONDS = 2.0
 of 1,000 nodes costs about 10 ms."""
 NODES_PER_SECOND = 1000
 LOOK_AGAIN_SECONDS = 1.0
+_CONNECTING = "Connecting"
 RTT_SECONDS = 60.0
 """A link's round trip is looked at so often; it is written only when it changed by a fifth."""
 
@@ -65,6 +66,11 @@ class Clouds:
             reference = item.spec.access.kubeconfig_secret_ref
             if reference is not None and reference.name == secret.metadata.name:
                 self.city.clouds.add(item.metadata.name)
+
+    def introduce(self) -> None:
+        """Let the fleet know every Cloud, before any has answered: what it holds must not look lost meanwhile."""
+        for item in self.items.objects.values():
+            self._tell_fleet(item, Finding("Unknown", _CONNECTING, "it has not been looked at yet"))
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
@@ -172,7 +178,7 @@ class Clouds:
         """Why the cloud cannot be used now; none where it can."""
         there = self._cluster(item)
         if there is None or not there.link.asked:
-            return Finding("Unknown", "Connecting", "its API server has not answered yet")
+            return Finding("Unknown", _CONNECTING, "its API server has not answered yet")
         if (trouble := there.trouble) is not None:
             return _trouble(trouble)
         if cloud_status.is_too_old(there.link.version.number):
@@ -185,7 +191,7 @@ class Clouds:
                 return refusal
             self._claimed.add(item.metadata.name)
         if not there.synced:
-            return Finding("Unknown", "Connecting", "its objects are being read")
+            return Finding("Unknown", _CONNECTING, "its objects are being read")
         return None
 
     async def _claim(self, there: cluster.Cluster) -> Finding | None:
@@ -243,6 +249,7 @@ class Clouds:
             local=spec.access.local is not None,
         )
         self.city.set_target(target, city.HUB if target.local else ref, spec.node_profiles, draining=spec.draining)
+        self.city.targets[ref].examined = finding is None or finding.reason != _CONNECTING
         if was != (target.ready, spec.draining):
             self.city.wake_workloads()
 

@@ -1,0 +1,128 @@
+"""`suanli-controller run`: the operator itself, leader or standby."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+import click
+import prometheus_client
+import structlog
+
+from suanli_controller import settings
+from suanli_controller.core import demand
+from suanli_controller.kube import client, elector, errors, kubeconfig
+from suanli_controller.reconcile import operator
+
+LEASE = "suanli-controller"
+log = structlog.get_logger(__name__)
+
+
+def _address(_context: click.Context, param: click.Parameter, value: str) -> tuple[str, int] | None:
+    if value == "off":
+        return None
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise click.BadParameter(f"{value!r}: write HOST:PORT, e.g. 0.0.0.0:9480 or [::]:9480", param=param)
+    return host.strip("[]"), int(port)
+
+
+@click.command()
+@click.option("--kubeconfig", default="", help="The hub; default: the pod's own account, else ~/.kube/config.")
+@click.option("--context", default="", help="Context of --kubeconfig.")
+@click.option(
+    "--namespace", default="suanli-system", show_default=True, help="Of the Lease and the clouds' Secrets."
+)
+@click.option("--identity", default="", help="Of this replica in the Lease; default: host name and process id.")
+@click.option(
+    "--strategy",
+    type=click.Choice([each.value for each in demand.Strategy]),
+    help="Which node gets a replica; default: Fragmentation for accelerators, else BinPack.",
+)
+@click.option(
+    "--metrics",
+    default="127.0.0.1:9480",
+    show_default=True,
+    callback=_address,
+    help="HOST:PORT for /metrics, or off.",
+)
+@click.option(
+    "--view",
+    default="127.0.0.1:0",
+    show_default=True,
+    callback=_address,
+    help="HOST:PORT of the stream that the dashboard reads, or off; port 0: any that is free.",
+)
+@click.option(
+    "--view-advertise", default="", help="Host by which the dashboard reaches it; default: as in --view."
+)
+@click.option("--log-format", type=click.Choice(["auto", "console", "json"]), default="auto", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def run(**options: Any) -> None:
+    r"""Run the controller: place workloads, follow clouds and sites, until a signal ends it.
+
+    Several may run; one leads, by the Lease suanli-controller in --namespace, and the others stand by.
+
+    \b
+    Examples:
+      suanli-controller run --kubeconfig hub.kubeconfig
+      suanli-controller run --strategy Spread --metrics 0.0.0.0:9480
+    """
+    chosen = settings.Run(**{name: value for name, value in options.items() if value is not None} | _off(options))
+    configure_log(chosen)
+    try:
+        asyncio.run(_main(chosen))
+    except errors.KubeError as error:
+        raise click.ClickException(f"{error.reason}: {error.message}") from error
+
+
+def _off(options: dict[str, Any]) -> dict[str, None]:
+    """`off` is None too, and is meant."""
+    return {name: None for name in ("metrics", "view") if options[name] is None}
+
+
+def configure_log(chosen: settings.Run) -> None:
+    """One line an entry on standard error: JSON, or for people where that is a terminal."""
+    people = chosen.log_format == "console" or (chosen.log_format == "auto" and sys.stderr.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[chosen.log_level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+async def _main(chosen: settings.Run) -> None:
+    """Stand for leader, lead, and go home on a signal; a lost Lease ends the process, and a new one stands again."""
+    way = kubeconfig.hub(chosen.kubeconfig, chosen.context)
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # we are in one
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, task.cancel)
+    if chosen.metrics is not None:
+        prometheus_client.start_http_server(chosen.metrics[1], chosen.metrics[0])
+    async with client.Client(way) as hub, client.Client(way) as own:
+        identity = chosen.identity or f"{socket.gethostname()}_{os.getpid()}"
+        election = elector.Elector(own, LEASE, chosen.namespace, identity)
+        hub.guard = election.guard
+        try:
+            await election.run(lambda: _lead(hub, chosen))
+        except asyncio.CancelledError:
+            log.info("stopped by a signal")
+
+
+async def _lead(hub: client.Client, chosen: settings.Run) -> None:
+    strategy = demand.Strategy(chosen.strategy) if chosen.strategy else None
+    await operator.lead(hub, chosen.namespace, strategy=strategy)
