@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 
 class Store:
-    """The one SQLite file; every method is one transaction that is on disk when it returns."""
+    """The one SQLite file; every write is one transaction that is on disk when it returns, statuses excepted."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -73,8 +73,10 @@ class Store:
         return (row[0], bool(row[1])) if row else None
 
     def put_status(self, uid: str, body: bytes, *, sent: bool) -> None:
-        """Keep a pod's status."""
+        """Keep a pod's status, without fsync: what power loss takes of it is seen and told anew."""
+        self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("INSERT OR REPLACE INTO statuses VALUES (?, ?, ?)", (uid, body, sent))
+        self._db.execute("PRAGMA synchronous=FULL")
 
     def object(self, kind: str, namespace: str, name: str) -> Optional[bytes]:
         """The JSON of a ConfigMap, Secret, RuntimeClass, or Services list, as the hub last gave it."""

@@ -1,0 +1,66 @@
+"""What keeps a box clean: big logs rotated, orphans removed, images named for the collector and for the Node."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from suanli_agent.core import objects, observed
+from suanli_agent.pods import context, logs, ports, view
+
+log = logging.getLogger(__name__)
+
+PERIOD_SECONDS = 60.0
+NODE_IMAGES = 50
+"""kubelet's --node-status-max-images."""
+
+
+async def rotate_logs(ctx: context.Context, seen: view.View) -> None:
+    """Rotate the logs of running containers that are too big. Raises errors.RuntimeFault, OSError."""
+    for record in [record for record in seen.containers.values() if record.running]:
+        path = Path(record.log_path)
+        if record.log_path and logs.needs_rotation(path, ctx.settings.log_max_bytes):
+            logs.rotate(path, ctx.settings.log_max_files)
+            await ctx.runtime.reopen_log(record.id)
+
+
+async def remove_orphans(ctx: context.Context, seen: view.View, known: AbstractSet[str]) -> None:
+    """Stop and remove what carries our label and belongs to no pod that we know. Raises errors.RuntimeFault."""
+    for record in [record for record in seen.sandboxes.values() if record.pod_uid not in known]:
+        log.info("removing orphaned sandbox %s of pod %s/%s", record.id, record.pod_namespace, record.pod_name)
+        await ctx.runtime.stop_sandbox(record.id)
+        await ctx.runtime.remove_sandbox(record.id)
+        seen.forget(record.id)
+    for container in [c for c in seen.containers.values() if c.pod_uid not in known]:
+        await ctx.runtime.remove_container(container.id)
+        seen.forget(container.id)
+    _remove_directories(ctx, known | seen.uids())
+
+
+def _remove_directories(ctx: context.Context, known: AbstractSet[str]) -> None:
+    """Directories of pods that are no more; one that still has mounts in it is left alone."""
+    mounts = Path("/proc/self/mounts").read_text()
+    for home in (ctx.settings.root / "pods", ctx.settings.run_root / "pods"):
+        for place in home.iterdir() if home.is_dir() else ():
+            if place.name not in known and f" {place}/" not in mounts:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def image_names(pods: Sequence[objects.Pod]) -> set[str]:
+    """Every image that desired state names."""
+    specs = [pod.spec for pod in pods]
+    return {c.image for s in specs for c in [*s.init_containers, *s.containers, *s.ephemeral_containers]}
+
+
+def images_in_use(seen: view.View) -> set[str]:
+    """The references that containers, dead ones too, were made from."""
+    return {name for record in seen.containers.values() for name in (record.image, record.image_ref) if name}
+
+
+def node_images(images: Sequence[observed.ImageRecord]) -> list[ports.NodeImage]:
+    """As Node.status.images has them: the largest first."""
+    ordered = sorted(images, key=lambda image: -image.size_bytes)[:NODE_IMAGES]
+    return [ports.NodeImage((*image.digests, *image.tags), image.size_bytes) for image in ordered]

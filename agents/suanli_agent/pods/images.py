@@ -1,0 +1,174 @@
+"""Images on this box: pulled when a container needs them, collected when their disk fills up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterable
+from typing import Optional
+
+from suanli_agent.core import backoff, imaging, life, objects, observed
+from suanli_agent.pods import context, needs, ports
+from suanli_agent.runtime import cri_pb2 as cri
+from suanli_agent.runtime import errors
+
+log = logging.getLogger(__name__)
+
+
+class ImageError(Exception):
+    """The image is not to be had; waiting says why, retry_at when to ask again (seconds since the epoch)."""
+
+    def __init__(self, waiting: life.Waiting, retry_at: float) -> None:
+        super().__init__(waiting.message)
+        self.waiting = waiting
+        self.retry_at = retry_at
+
+
+class Images:
+    """One pull of an image at a time, with a wait after each failure."""
+
+    def __init__(self, ctx: context.Context, wants: needs.Needs) -> None:
+        self._ctx, self._needs = ctx, wants
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._backoffs: dict[str, backoff.Backoff] = {}
+        self._failures: dict[str, str] = {}
+        self._used: dict[str, float] = {}
+
+    async def ensure(
+        self, pod: objects.Pod, container: objects.Container, config: cri.PodSandboxConfig
+    ) -> observed.ImageRecord:
+        """The image of a container, pulled when its policy says so. Raises ImageError, errors.RuntimeFault."""
+        lock = self._locks.setdefault(container.image, asyncio.Lock())
+        async with lock:
+            present = await self._present(container)
+            wanted = imaging.policy(container)
+            if present is None and wanted == "Never":
+                message = f'Container image "{container.image}" is not present with pull policy of Never'
+                raise self._failed(pod, container, "ErrImageNeverPull", message)
+            if present is not None and wanted != "Always":
+                self._tell(
+                    pod, container, "Pulled", f'Container image "{container.image}" already present on machine'
+                )
+                return self._mark(present)
+            return self._mark(await self._pull(pod, container, config, present))
+
+    async def _present(self, container: objects.Container) -> Optional[observed.ImageRecord]:
+        try:
+            return await self._ctx.runtime.image(container.image)
+        except errors.UnavailableFault:
+            raise
+        except errors.RuntimeFault as problem:
+            message = f'Failed to apply default image tag "{container.image}": {problem}'
+            raise ImageError(life.Waiting("InvalidImageName", message), self._ctx.now() + 60) from problem
+
+    async def _pull(
+        self,
+        pod: objects.Pod,
+        container: objects.Container,
+        config: cri.PodSandboxConfig,
+        present: Optional[observed.ImageRecord],
+    ) -> observed.ImageRecord:
+        image, now = container.image, self._ctx.now()
+        entry = self._backoffs.get(image)
+        if entry is not None and now < entry.since + entry.seconds:
+            message = f'Back-off pulling image "{image}": {self._failures.get(image, "")}'
+            raise ImageError(life.Waiting("ImagePullBackOff", message), entry.since + entry.seconds)
+        self._tell(pod, container, "Pulling", f'Pulling image "{image}"')
+        try:
+            await self._pull_as_any(pod, image, config)
+            found = await self._ctx.runtime.image(image)
+        except errors.UnavailableFault:
+            raise
+        except (errors.RuntimeFault, ports.HubError) as problem:
+            return self._after_failure(pod, container, present, problem)
+        if found is None:
+            raise self._failed(pod, container, "ErrImagePull", "the runtime pulled it and does not have it")
+        self._backoffs.pop(image, None)
+        self._tell(pod, container, "Pulled", f'Successfully pulled image "{image}"')
+        return found
+
+    def _after_failure(
+        self,
+        pod: objects.Pod,
+        container: objects.Container,
+        present: Optional[observed.ImageRecord],
+        problem: Exception,
+    ) -> observed.ImageRecord:
+        """With policy Always an edge box whose registry is out of reach goes on with the image that it has."""
+        if present is not None:
+            message = f"registry not reached, going on with the image that is present: {problem}"
+            self._tell(pod, container, "ImageNotRefreshed", message, "Warning")
+            return present
+        now, image = self._ctx.now(), container.image
+        self._backoffs[image] = backoff.after_start(self._backoffs.get(image), now, "")
+        self._failures[image] = str(problem)
+        message = f'Failed to pull image "{image}": {problem}'
+        raise self._failed(pod, container, "ErrImagePull", message)
+
+    async def _pull_as_any(self, pod: objects.Pod, image: str, config: cri.PodSandboxConfig) -> None:
+        sources = await self._needs.sources(pod)
+        named = [sources.secrets.get(ref.name) for ref in pod.spec.image_pull_secrets]
+        known = imaging.credentials(image, [secret for secret in named if secret is not None])
+        last: Optional[errors.RuntimeFault] = None
+        auths: list[Optional[cri.AuthConfig]] = [
+            cri.AuthConfig(username=user.username, password=user.password) for user in known
+        ]
+        for auth in auths or [None]:
+            try:
+                await self._ctx.runtime.pull_image(image, auth, config)
+            except errors.RuntimeFault as problem:
+                last = problem
+            else:
+                return
+        if last is not None:
+            raise last
+
+    def _failed(self, pod: objects.Pod, container: objects.Container, reason: str, message: str) -> ImageError:
+        self._tell(pod, container, "Failed", message, "Warning")
+        entry = self._backoffs.get(container.image)
+        wait = entry.seconds if entry else backoff.FIRST_SECONDS
+        return ImageError(life.Waiting(reason, message), self._ctx.now() + wait)
+
+    def _tell(
+        self, pod: objects.Pod, container: objects.Container, reason: str, message: str, kind: str = "Normal"
+    ) -> None:
+        self._ctx.event(pod, kind, reason, message, context.container_path(pod, container.name))
+
+    def _mark(self, image: observed.ImageRecord) -> observed.ImageRecord:
+        self._used[image.id] = self._ctx.now()
+        return image
+
+    async def collect(self, needed: Iterable[str], in_use: Iterable[str]) -> list[str]:
+        """Remove unused images when their disk is too full; the ids removed. Raises errors.RuntimeFault.
+
+        needed has the image names of all desired pods, in_use the references that containers were made from.
+        """
+        place = await self._ctx.runtime.image_filesystem()
+        knobs, now = self._ctx.settings, self._ctx.now()
+        to_free = _bytes_over(place, knobs.image_high_percent, knobs.image_low_percent) if place else 0
+        if not to_free:
+            return []
+        names = set(in_use)
+        for name in needed:
+            found = await self._ctx.runtime.image(name)
+            names.update([name, found.id] if found else [name])
+        images = await self._ctx.runtime.list_images()
+        for image in images:
+            self._used.setdefault(image.id, now)
+        chosen = imaging.to_remove(images, names, self._used, to_free, now - knobs.image_min_age_seconds)
+        for image in chosen:
+            log.info("removing unused image %s (%s), %d bytes", image.id, ", ".join(image.tags), image.size_bytes)
+            await self._ctx.runtime.remove_image(image.id)
+        return [image.id for image in chosen]
+
+
+def _bytes_over(place: str, high_percent: int, low_percent: int) -> int:
+    """How much must go so that the disk is at low_percent again, 0 while it is below high_percent."""
+    try:
+        disk = os.statvfs(place)
+    except OSError:
+        return 0
+    total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
+    used = total - free
+    return max(0, used - total * low_percent // 100) if used * 100 > total * high_percent else 0

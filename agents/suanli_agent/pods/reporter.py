@@ -1,0 +1,129 @@
+"""What the hub is told of one pod's status: the newest only, only what differs, kept on disk until it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from typing import Any, Optional
+
+import msgspec
+
+from suanli_agent.core import life, objects, status
+from suanli_agent.pods import context, ports
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0
+RETRY_LIMIT_SECONDS = 60.0
+
+
+class Reporter:
+    """Sends statuses in the background; report() never blocks."""
+
+    def __init__(self, ctx: context.Context, pod: objects.Pod) -> None:
+        self._ctx = ctx
+        self.pod = pod
+        self._last: dict[str, Any] = {}
+        self._at_hub: Optional[dict[str, Any]] = None
+        self._sender: Optional[asyncio.Task[None]] = None
+        self._again = asyncio.Event()
+        self.conditions: tuple[objects.PodCondition, ...] = ()
+        kept = ctx.store.status(pod.metadata.uid)
+        if kept is not None:
+            self._last = json.loads(kept[0])
+            self._at_hub = self._last if kept[1] else None
+            self.conditions = _conditions(self._last)
+
+    @property
+    def start_time(self) -> Optional[str]:
+        """StartTime as told before."""
+        return self._last.get("startTime")
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The newest status, sent or not."""
+        return self._last
+
+    def terminal(self) -> Optional[life.Verdict]:
+        """The verdict on a pod that ended before this agent was started."""
+        told = self._last or {"phase": self.pod.status.phase, "reason": self.pod.status.reason}
+        if told.get("phase") not in {"Succeeded", "Failed"}:
+            return None
+        return life.Verdict(told["phase"], told.get("reason", ""), told.get("message", ""))
+
+    def before(self, container_id: str) -> Optional[life.ProbeView]:
+        """What was told of a running container's probes, None when it is new."""
+        for kind in ("containerStatuses", "initContainerStatuses"):
+            for entry in self._last.get(kind, []):
+                if entry.get("containerID", "").endswith(container_id) and "running" in entry["state"]:
+                    return life.ProbeView(started=bool(entry.get("started")), ready=entry["ready"])
+        return None
+
+    def report(self, new: dict[str, Any]) -> None:
+        """Tell the hub, when it does not know yet."""
+        if new == self._last:
+            return
+        self._last = new
+        self.conditions = _conditions(new)
+        self._ctx.store.put_status(self.pod.metadata.uid, json.dumps(new).encode(), sent=False)
+        self._send_soon()
+
+    def retry(self) -> None:
+        """The link is back: send what is waiting now."""
+        self._again.set()
+        if self._last and self._at_hub != self._last:
+            self._send_soon()
+
+    async def flushed(self) -> None:
+        """Until the hub knows the newest status, or the pod is gone there."""
+        while self._sender is not None and not self._sender.done():
+            await asyncio.wait({self._sender})
+
+    def close(self) -> None:
+        """Send no more."""
+        if self._sender is not None:
+            self._sender.cancel()
+
+    def _send_soon(self) -> None:
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.ensure_future(self._send())
+
+    async def _send(self) -> None:
+        wait = RETRY_SECONDS
+        while self._at_hub != self._last:
+            newest = self._last
+            try:
+                await self._patch(newest)
+            except (
+                ports.NotFoundError,
+                ports.ConflictError,
+                ports.RejectedError,
+                ports.ForbiddenError,
+            ) as problem:
+                log.info("status of pod %s/%s: %s", self.pod.metadata.namespace, self.pod.metadata.name, problem)
+            except ports.HubError:
+                self._again.clear()
+                try:
+                    await asyncio.wait_for(self._again.wait(), wait * random.uniform(0.8, 1.2))  # noqa: S311
+                except asyncio.TimeoutError:
+                    wait = min(wait * 2, RETRY_LIMIT_SECONDS)
+                continue
+            self._at_hub = newest
+            self._ctx.store.put_status(
+                self.pod.metadata.uid, json.dumps(newest).encode(), sent=newest == self._last
+            )
+
+    async def _patch(self, newest: dict[str, Any]) -> None:
+        meta = self.pod.metadata
+        body = status.patch(self.pod, self._at_hub, newest)
+        if body:
+            await self._ctx.hub.patch_pod_status(meta.namespace, meta.name, body)
+
+
+def _conditions(told: dict[str, Any]) -> tuple[objects.PodCondition, ...]:
+    known = [
+        {key: value for key, value in entry.items() if value is not None} for entry in told.get("conditions", [])
+    ]
+    return tuple(msgspec.convert(known, list[objects.PodCondition]))
