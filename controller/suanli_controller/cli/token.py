@@ -33,13 +33,13 @@ def token() -> None:
 @click.option("--kubeconfig", "path", default="", help="Kubeconfig of the hub. Default: as kubectl.")
 @click.option("--context", default="", help="Context in it. Default: the current one.")
 def create(*, site: str, node: str, replace: bool, ttl: int | None, hub: str, path: str, context: str) -> None:
-    r"""Make a token and print the line that joins a box.
+    """Make a token and print the line that joins a box.
 
     \b
     Examples:
       suanli-controller token create --site north-gate
       suanli-controller token create --site north-gate --node camera-7 --replace
-    """
+    """  # noqa: D301  # click reads the backslash
     if replace and not node:
         raise click.UsageError("--replace: name the node that may come with a new key, with --node")
     try:

@@ -1,0 +1,155 @@
+"""The pods bound to this box: list, then watch; what counts as gone, and what never does.
+
+A pod that a list does not show is taken off the box only while our Node still has the uid that we know, and a list
+that would empty the box is asked for a second time: a hub restored from backup, or a Node deleted by mistake, must
+not stop work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from typing import Any, Callable, List, Optional, Tuple
+
+import msgspec
+
+from suanli_agent.link import backoff, errors, http
+from suanli_agent.pods import ports
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 5.0  # before a list that would empty the box is believed
+WATCH_SECONDS = (300, 600)  # the server ends a watch after a random time of these: client-go's figure
+SILENCE_SECONDS = 90.0  # the server sends a bookmark every minute: longer silence is a dead link
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    uid: str = ""
+    resource_version: str = ""
+
+
+class _Object(msgspec.Struct):
+    metadata: _Meta = msgspec.field(default_factory=_Meta)
+    code: int = 0
+    message: str = ""
+
+
+class _List(msgspec.Struct):
+    metadata: _Meta
+    items: List[msgspec.Raw]
+
+
+class _Change(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class PodWatch:
+    """Feeds ports.Pods; `node_says` tells, in words, what is odd about our Node, empty where nothing is."""
+
+    def __init__(
+        self,
+        client: http.Client,
+        node: str,
+        pods: ports.Pods,
+        known_uid: Callable[[], str],
+        answered: Callable[[Optional[ports.HubError]], None],
+        pause: float = AGAIN_SECONDS,
+    ) -> None:
+        self.node_says = ""
+        self.gone = asyncio.Event()  # the hub answered that our Node does not exist
+        self._client, self._node, self._pods = client, node, pods
+        self._known_uid, self._answered, self._pause = known_uid, answered, pause
+        self._path = f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node}"
+        self._backoff = backoff.Backoff(first=1, cap=60)
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        version = ""
+        while True:
+            try:
+                version = version or await self._list()
+                self._backoff.succeeded()
+                self._answered(None)
+                version = await self._watch(version)
+            except errors.GoneError:
+                version = ""
+            except ports.HubError as error:
+                self._answered(error)
+                version = ""  # whatever came meanwhile: a list is the whole truth
+                await asyncio.sleep(self._backoff.failed(getattr(error, "retry_after", 0)))
+
+    # --- list
+
+    async def _list(self) -> str:
+        version, found = await self._read()
+        if not await self.is_our_node():
+            for pod in found:
+                self._pods.pod_changed(pod)  # more work may come; none may go
+            return version
+        if not found and self._pods.views():
+            log.warning("the hub lists no pod for this box, which runs some: asking again")
+            await asyncio.sleep(self._pause)
+            version, found = await self._read()
+        self._pods.set_desired(found)
+        return version
+
+    async def _read(self) -> Tuple[str, List[bytes]]:
+        answer = await self._client.request("GET", self._path, seconds=30)
+        try:
+            decoded = msgspec.json.decode(answer, type=_List)
+        except msgspec.DecodeError as error:
+            raise ports.UnavailableError(f"not a list of pods: {error}") from error
+        return decoded.metadata.resource_version, [bytes(item) for item in decoded.items]
+
+    async def is_our_node(self) -> bool:
+        """Whether the Node of our name is the one that we joined as. Raises ports.HubError."""
+        try:
+            uid = json.loads(await self._client.request("GET", f"/api/v1/nodes/{self._node}"))["metadata"]["uid"]
+        except ports.NotFoundError:
+            self.node_says = "the hub has no Node for this box; its work goes on"
+            self.gone.set()
+            return False
+        known = self._known_uid()
+        self.node_says = "" if uid == known else f"the hub's Node is another one (uid {uid}); work goes on"
+        return bool(uid == known)
+
+    # --- watch
+
+    async def _watch(self, version: str) -> str:
+        seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - spreads load, hides nothing
+        path = f"{self._path}&watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={version}"
+        buffer = b""
+        async with self._client.stream(path) as chunks:
+            while True:
+                try:
+                    chunk = await asyncio.wait_for(chunks.__anext__(), SILENCE_SECONDS)
+                except StopAsyncIteration:
+                    return version
+                except asyncio.TimeoutError as error:
+                    raise ports.UnavailableError("the watch fell silent") from error
+                *lines, buffer = (buffer + chunk).split(b"\n")
+                for line in lines:
+                    version = await self._take(line) or version
+
+    async def _take(self, line: bytes) -> str:
+        """Act on one event; returns its resourceVersion."""
+        try:
+            change = msgspec.json.decode(line, type=_Change)
+            seen = msgspec.json.decode(change.object, type=_Object)
+        except msgspec.DecodeError as error:
+            raise ports.UnavailableError(f"not a watch event: {error}") from error
+        if change.type == "ERROR":
+            raise errors.GoneError(seen.message) if seen.code == 410 else ports.UnavailableError(seen.message)
+        if change.type in ("ADDED", "MODIFIED"):
+            self._pods.pod_changed(bytes(change.object))
+        elif change.type == "DELETED" and await self._counts(seen.metadata.uid):
+            self._pods.pod_removed(seen.metadata.uid)
+        return seen.metadata.resource_version
+
+    async def _counts(self, uid: str) -> bool:
+        """Whether a deletion is meant for us: pods of a deleted Node are deleted with it by garbage collection."""
+        here: Any = any(view.uid == uid for view in self._pods.views())
+        return not here or await self.is_our_node()
