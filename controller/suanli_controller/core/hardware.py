@@ -6,7 +6,7 @@ node affinity terms that select it in that cloud. What only nodeInfo says is sho
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from suanli_controller.api import cloud, core_v1, names
@@ -185,17 +185,24 @@ def _claims(
     discovered = (*sources.nfd(labels, architecture), *sources.accelerator_labels(labels, accelerator))
     told = [each for each in (*own, *discovered) if _suits(each, architecture)]
     vouched, conflicts = _profile_claims(labels, profiles, architecture)
-    conflicts = (*conflicts, *_contradicted(vouched, discovered))
+    certain = [_within_architecture(each, labels) for each in (*told, *vouched)]
     claims: dict[str, list[Claim]] = {}
-    _file(claims, (*told, *vouched, *reported))
-    _file(claims, sources.implied((*told, *vouched)))
+    _file(claims, (*certain, *reported))
+
+    def following(implied: Iterable[Claim]) -> Iterator[Claim]:
+        """What profiles differ about stays unknown; the lowest level is certain all the same."""
+        for each in implied:
+            if each.fact not in conflicts or each.value in vocabulary.LOWEST_LEVELS:
+                yield _unless_told(each, labels, profiles)
+
     if FAMILY in claims:
-        _file(claims, sources.implied_by_family(_best(claims[FAMILY])))
+        _file(claims, following(sources.implied_by_family(_best(claims[FAMILY]))))
+    _file(claims, sources.nfd_isa_level(labels, architecture))
     if ARCHITECTURE in claims:
-        _file(claims, sources.implied_by_architecture(_best(claims[ARCHITECTURE])))
+        _file(claims, following(sources.implied_by_architecture(_best(claims[ARCHITECTURE]))))
     if not accelerator:
         claims.pop(ACCELERATOR_MODEL, None)
-    return claims, conflicts
+    return claims, (*conflicts.values(), *_contradicted(vouched, discovered))
 
 
 def _file(claims: dict[str, list[Claim]], more: Iterable[Claim]) -> None:
@@ -214,12 +221,23 @@ def _suits(claim: Claim, architecture: str) -> bool:
     return not belongs or not architecture or belongs(claim.value) in ("", architecture)
 
 
+def _within_architecture(claim: Claim, labels: Mapping[str, str]) -> Claim:
+    """Families and levels are believed only where they suit the architecture, so it is part of what selects them."""
+    if claim.fact not in (FAMILY, ISA_LEVEL) or claim.term is None:
+        return claim
+    return replace(claim, term=(*claim.term, _as_labelled(names.ARCH_LABEL, labels)))
+
+
+def _as_labelled(key: str, labels: Mapping[str, str]) -> Expression:
+    return sources.is_in(key, labels[key]) if key in labels else Expression(key, "DoesNotExist")
+
+
 def _profile_claims(
     labels: Mapping[str, str], profiles: Sequence[cloud.NodeProfile], architecture: str
-) -> tuple[list[Claim], tuple[str, ...]]:
-    """What the owner's profiles say of a node with these labels, and where they differ, in words."""
+) -> tuple[list[Claim], dict[str, str]]:
+    """What the owner's profiles say of a node with these labels; facts of which they differ, with how, in words."""
     claims: list[Claim] = []
-    conflicts: list[str] = []
+    conflicts: dict[str, str] = {}
     for fact in sources.OWN_LABELS:
         said = [
             (index, value)
@@ -230,12 +248,12 @@ def _profile_claims(
             continue
         claim = Claim(fact, said[0][1], _profile_term(labels, profiles, fact, said[0][0]))
         if len({value for _, value in said}) > 1:
-            conflicts.append(_in_words(fact, said))
+            conflicts[fact] = _in_words(fact, said)
         elif not _suits(claim, architecture):
-            conflicts.append(f"{_in_words(fact, said)} but the node is {architecture}")
+            conflicts[fact] = f"{_in_words(fact, said)} but the node is {architecture}"
         else:
             claims.append(claim)
-    return claims, tuple(conflicts)
+    return claims, conflicts
 
 
 def _contradicted(vouched: Iterable[Claim], discovered: Iterable[Claim]) -> Iterator[str]:
@@ -251,17 +269,32 @@ def _in_words(fact: str, said: Iterable[tuple[int, str]]) -> str:
 
 def _profile_term(labels: Mapping[str, str], profiles: Sequence[cloud.NodeProfile], fact: str, index: int) -> Term:
     """The nodes for which this profile decides `fact`: under it, under none that differs, without our own label."""
-    key = sources.OWN_LABELS[fact]
-    unlabelled = sources.is_in(key, labels[key]) if key in labels else Expression(key, "DoesNotExist")
     selected = sources.expressions(profiles[index].selector)
     value = sources.profile_facts(profiles[index])[fact]
+    return _apart(Claim(fact, value, selected), labels, profiles)
+
+
+def _unless_told(claim: Claim, labels: Mapping[str, str], profiles: Sequence[cloud.NodeProfile]) -> Claim:
+    """What follows from another fact, selected where neither a profile nor our own label says otherwise.
+
+    An architecture's lowest level needs no such care, as whatever else is said is higher; nor does an architecture,
+    which its label has told where there is one.
+    """
+    if claim.term is None or claim.fact == ARCHITECTURE or claim.value in vocabulary.LOWEST_LEVELS:
+        return claim
+    return replace(claim, term=_apart(claim, labels, profiles))
+
+
+def _apart(claim: Claim, labels: Mapping[str, str], profiles: Sequence[cloud.NodeProfile]) -> Term:
+    """The claim's term, off nodes under a profile that says otherwise, and off those that our own label tells."""
+    fact, value, selected = claim.fact, claim.value, claim.term or ()
     others = (
         sources.outside(each.selector, labels)
         for each in profiles
         if sources.profile_facts(each).get(fact, value) != value
     )
     apart = {each for each in others if each and not _follows(each, selected)}
-    return (*selected, *sorted(apart, key=repr), unlabelled)
+    return (*selected, *sorted(apart, key=repr), _as_labelled(sources.OWN_LABELS[fact], labels))
 
 
 def _follows(expression: Expression, selected: Term) -> bool:

@@ -4,7 +4,7 @@ A source yields claims. A claim is worth placing by when it comes with the node 
 every node for which the same is said, and no other. Nothing here weighs claims: that is `hardware`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,9 +79,13 @@ def _spelled(fact: str, value: str) -> str:
 
 
 def nfd(labels: Mapping[str, str], architecture: str) -> Iterator[Claim]:
-    """What Node Feature Discovery and the GPU and NPU discovery labels tell."""
+    """Family and system as Node Feature Discovery tells them."""
     yield from _nfd_family(labels, architecture)
     yield from _nfd_system(labels)
+
+
+def nfd_isa_level(labels: Mapping[str, str], architecture: str) -> Iterator[Claim]:
+    """The highest level whose flags NFD shows; it may show fewer than there are, by its own settings."""
     for level, flags in vocabulary.NFD_ISA_FLAGS.get(architecture, ()):
         if all(labels.get(_NFD_FLAG + flag) == "true" for flag in flags):
             yield Claim(ISA_LEVEL, level, tuple(is_in(_NFD_FLAG + flag, "true") for flag in flags))
@@ -185,16 +189,10 @@ def outside(selector: meta.LabelSelector, labels: Mapping[str, str]) -> Expressi
     return None
 
 
-def implied(claims: Sequence[Claim]) -> Iterator[Claim]:
-    """The architecture that follows from a family or a level, selected as that is."""
-    for claim in claims:
-        if claim.fact == FAMILY and (architecture := vocabulary.architecture_of(claim.value)):
-            yield Claim(ARCHITECTURE, architecture, claim.term)
-        if claim.fact == ISA_LEVEL:
-            yield Claim(ARCHITECTURE, vocabulary.architecture_of_isa(claim.value), claim.term)
-
-
 def implied_by_family(family: Claim) -> Iterator[Claim]:
+    """A family's architecture and the level that all its parts have, selected as the family is."""
+    if architecture := vocabulary.architecture_of(family.value):
+        yield Claim(ARCHITECTURE, architecture, family.term)
     if level := vocabulary.isa_level_of(family.value):
         yield Claim(ISA_LEVEL, level, family.term)
 

@@ -11,6 +11,8 @@ ARCHITECTURES: Final = {"aarch64": "arm64", "x86_64": "amd64", "loongarch64": "l
 
 ISA_LEVELS: Final = {"arm64": ("v8.0", "v8.1", "v8.2", "v9.0"), "amd64": ("v1", "v2", "v3", "v4")}
 
+LOWEST_LEVELS: Final = tuple(levels[0] for levels in ISA_LEVELS.values())
+
 _FAMILY_ARCHITECTURES: Final = {
     "arm64": ("kunpeng-", "phytium-", "ampere-", "graviton"),
     "amd64": ("intel", "amd", "hygon", "zhaoxin"),
