@@ -106,8 +106,8 @@ COMPUTE_WORKLOAD: Final = Kind(
         Column("Grade", ".spec.dataGrade", wide=True),
         Column("Priority", ".spec.priorityClassName", wide=True),
         Column("Targets", ".status.placements[*].target", wide=True),
-        _condition("Reason", names.PLACED, "reason", wide=True),
-        _condition("Message", names.PLACED, "message", wide=True),
+        _condition("Reason", names.READY, "reason", wide=True),
+        _condition("Message", names.READY, "message", wide=True),
     ),
     scale={
         "specReplicasPath": ".spec.replicas",

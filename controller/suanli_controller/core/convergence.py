@@ -20,7 +20,7 @@ class Want:
     content: str  # digest of the pods' content
     terms: str  # digest of the node affinity
     target: str
-    create: bool = True  # false: a finished Job's place, where nothing is made again
+    create: bool = True  # false: a Job that has ended, which is not made again
 
     @property
     def key(self) -> Key:

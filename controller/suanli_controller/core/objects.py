@@ -94,10 +94,8 @@ def _daemon_set(item: workload.ComputeWorkload, share: Share, template: Manifest
 def _job(item: workload.ComputeWorkload, share: Share, template: Manifest) -> Manifest:
     job = item.spec.job or workload.JobSpec()
     template["spec"].setdefault("restartPolicy", "Never")
-    optional = {
-        "activeDeadlineSeconds": job.active_deadline_seconds,
-        "ttlSecondsAfterFinished": job.ttl_seconds_after_finished,
-    }
+    deadline = job.active_deadline_seconds
+    # no ttlSecondsAfterFinished: a Job that is gone before its end was recorded would be made again
     return {
         "completions": share.completions or job.completions,
         "parallelism": share.replicas or job.parallelism,
@@ -105,7 +103,7 @@ def _job(item: workload.ComputeWorkload, share: Share, template: Manifest) -> Ma
         "completionMode": job.completion_mode,
         "suspend": item.spec.suspend,
         "template": template,
-        **{field: value for field, value in optional.items() if value is not None},
+        **({} if deadline is None else {"activeDeadlineSeconds": deadline}),
     }
 
 

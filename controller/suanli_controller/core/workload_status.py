@@ -133,7 +133,10 @@ def _placed(item: workload.ComputeWorkload, report: Report) -> meta.Condition:
         reason = decision.reasons[0].reason if len(decision.reasons) == 1 else "Unplaced"
         return conditions.make(names.PLACED, "False", reason, unplaced_sentence(decision))
     total = sum(report.wished.values())
-    places = ", ".join(f"{target} {count}" for (target, _), count in sorted(report.wished.items())[:8])
+    places = ", ".join(
+        f"{count} in {target}{f' as {variant}' if item.spec.variants else ''}"
+        for (target, variant), count in sorted(report.wished.items())[:8]
+    )
     notes = f"; not checked by the placement: {', '.join(decision.notes)}" if decision and decision.notes else ""
     return conditions.make(
         names.PLACED, "True", "Placed", f"{total} placed: {places or 'nothing asked for'}{notes}"
@@ -192,9 +195,8 @@ def _finished(
     item: workload.ComputeWorkload, placements: Sequence[workload.TargetPlacement], report: Report
 ) -> meta.Condition | None:
     """Complete or Failed, once and for all: what was recorded stays, though the Job is gone by its TTL."""
-    for condition in item.status.conditions:
-        if condition.type in (names.COMPLETE, names.FAILED) and condition.status == "True":
-            return condition
+    if (end := _end(item)) is not None:
+        return end
     ends = [report.seen[place].finished if place in report.seen else "" for place in report.wished]
     if names.FAILED in ends:
         return conditions.make(names.FAILED, "True", "JobFailed", "a Job failed; see status.placements")
@@ -216,9 +218,18 @@ def _job_ready(item: workload.ComputeWorkload, finished: meta.Condition | None, 
 
 def is_finished(item: workload.ComputeWorkload) -> bool:
     """Whether a Job's end is on record: it is never made again."""
-    return any(
-        each.type in (names.COMPLETE, names.FAILED) and each.status == "True" for each in item.status.conditions
-    )
+    return _end(item) is not None
+
+
+def finished_at(item: workload.ComputeWorkload) -> dt.datetime | None:
+    """When a Job's end was recorded."""
+    end = _end(item)
+    return end.last_transition_time if end else None
+
+
+def _end(item: workload.ComputeWorkload) -> meta.Condition | None:
+    ends = (conditions.get(item.status.conditions, kind) for kind in (names.COMPLETE, names.FAILED))
+    return next((each for each in ends if each is not None and each.status == "True"), None)
 
 
 def is_news(before: workload.ComputeWorkloadStatus, after: workload.ComputeWorkloadStatus) -> bool:

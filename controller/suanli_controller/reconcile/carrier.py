@@ -126,8 +126,14 @@ class Carrier:
             self._report(workload_uid, Problem(missing.reason, str(missing)))
         else:
             self._queue.forget(workload_uid)
-            self._settled[workload_uid] = wants
             self._report(workload_uid, None)
+            self._settle(workload_uid, wants)
+
+    def _settle(self, workload_uid: str, wants: Wants) -> None:
+        if self._settled.get(workload_uid) is not wants:
+            self._settled[workload_uid] = wants
+            if not wants.objects:
+                self._on_change(workload_uid)  # a deletion may wait for this
 
     def _report(self, workload_uid: str, problem: Problem | None) -> None:
         before = self._problems.pop(workload_uid, None)

@@ -281,7 +281,9 @@ class Clouds:
     def _announce(self, item: cloud.Cloud, status: cloud.CloudStatus) -> None:
         before = conditions.get(item.status.conditions, names.READY)
         after = conditions.get(status.conditions, names.READY)
-        if after is not None and (before is None or before.reason != after.reason):
+        if after is None or after.reason == _CONNECTING:
+            return
+        if before is None or before.reason != after.reason:
             kind: events.Type = "Normal" if after.status == "True" else "Warning"
             self.city.recorder.record(events.reference(kinds.CLOUDS, item), kind, after.reason, after.message)
 

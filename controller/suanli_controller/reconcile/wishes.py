@@ -1,5 +1,7 @@
 """From what a workload was given to what each cluster's carrier should have of it."""
 
+import dataclasses
+import datetime as dt
 from collections.abc import Mapping
 
 from suanli_controller.api import names
@@ -13,8 +15,9 @@ def hand_out(here: city.City, record: Record) -> None:
     """Tell every cluster that has, had or gets something of the workload."""
     if record.invalid or record.given is None:
         return  # what runs keeps running as it is
-    if record.is_job and workload_status.is_finished(record.item):
-        return  # its remains are the targets' own affair, by TTL or by deletion
+    if record.is_job and workload_status.is_finished(record.item) and _is_expired(here, record):
+        withdraw(here, record)
+        return
     by_cluster: dict[str, list[Place]] = {}
     for place in record.given.standing:
         state = here.targets.get(place[0])
@@ -24,6 +27,18 @@ def hand_out(here: city.City, record: Record) -> None:
         places = by_cluster.get(ref, [])
         if places or each.concerns(record.uid):
             each.want(record.uid, _wants(here, record, places))
+
+
+def _is_expired(here: city.City, record: Record) -> bool:
+    """Whether a Job that has ended is to go. We count its time and not the target: the end must be on record first."""
+    job = record.item.spec.job
+    if job is None or job.ttl_seconds_after_finished is None:
+        return False
+    ended = workload_status.finished_at(record.item)
+    rest = job.ttl_seconds_after_finished - (dt.datetime.now(dt.UTC) - ended).total_seconds() if ended else 0.0
+    if rest > 0:
+        here.workloads.add_after(record.key, rest)
+    return rest <= 0
 
 
 def withdraw(here: city.City, record: Record) -> dict[str, bool]:
@@ -86,9 +101,8 @@ def _want(here: city.City, record: Record, place: Place) -> convergence.Want:
             content=manifest["metadata"]["annotations"][names.CONTENT_ANNOTATION],
             terms=manifest["metadata"]["annotations"][names.TERMS_ANNOTATION],
             target=place[0],
-            create=not _has_finished(record, place),
         )
-    return want
+    return dataclasses.replace(want, create=not _has_ended(record, place)) if record.is_job else want
 
 
 def _share(record: Record, place: Place) -> objects.Share:
@@ -114,8 +128,10 @@ def _placed(here: city.City, record: Record, place: Place) -> objects.Placed:
     )
 
 
-def _has_finished(record: Record, place: Place) -> bool:
+def _has_ended(record: Record, place: Place) -> bool:
     """A Job's share that is on record as done is not made again, though others still run."""
+    if workload_status.is_finished(record.item):
+        return True
     done = {(each.target, each.variant): each.succeeded for each in record.item.status.placements}
     share = _share(record, place)
-    return record.is_job and done.get(place, 0) >= max(share.completions, 1)
+    return done.get(place, 0) >= max(share.completions, 1)
