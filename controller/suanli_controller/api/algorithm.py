@@ -5,7 +5,13 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from suanli_controller.api import names
-from suanli_controller.api.fields import REQUIRED, Conditions, DisplayName, ObservedGeneration, Word, list_map
+from suanli_controller.api.fields import (
+    Conditions,
+    DisplayName,
+    ObservedGeneration,
+    Word,
+)
+from suanli_controller.api.markers import REQUIRED, list_map
 from suanli_controller.api.meta import ObjectMeta, Part
 from suanli_controller.api.workload import Variants
 

@@ -6,8 +6,6 @@ from msgspec import Meta, Struct, field
 
 from suanli_controller.api import names
 from suanli_controller.api.fields import (
-    REQUIRED,
-    UNIQUE,
     Classes,
     Conditions,
     DisplayName,
@@ -16,9 +14,8 @@ from suanli_controller.api.fields import (
     ResourceName,
     Tier,
     Word,
-    list_map,
-    rule,
 )
+from suanli_controller.api.markers import REQUIRED, UNIQUE, list_map, rule
 from suanli_controller.api.meta import ObjectMeta, Part
 
 Source = Annotated[str, Meta(max_length=512, description="Where the figure comes from, for an auditor.")]

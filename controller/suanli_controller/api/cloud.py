@@ -6,7 +6,6 @@ from msgspec import Meta, Struct, field
 
 from suanli_controller.api import names
 from suanli_controller.api.fields import (
-    REQUIRED,
     Classes,
     Conditions,
     Grade,
@@ -18,10 +17,8 @@ from suanli_controller.api.fields import (
     QuantityText,
     Tier,
     Word,
-    list_map,
-    rule,
-    rules,
 )
+from suanli_controller.api.markers import REQUIRED, list_map, rule, rules
 from suanli_controller.api.meta import LabelSelector, ObjectMeta, Part, Time
 
 DeletionPolicy = Literal["Orphan", "Delete"]

@@ -4,33 +4,12 @@ A type says its bounds once; a kind adds what the field means there. Bounds are 
 server prices a CEL rule by the largest object that the schema allows.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
 
+from suanli_controller.api.markers import list_map
 from suanli_controller.api.meta import Condition, Part
-
-
-def list_map(*keys: str) -> Meta:
-    """A list whose entries are told apart by these fields; server-side apply merges it entry by entry."""
-    return Meta(extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)})
-
-
-def rule(expression: str, message: str, field_path: str = "") -> dict[str, str]:
-    """A CEL rule; `message` names the mend, `field_path` the field at fault below the place of the rule."""
-    path = {"fieldPath": field_path} if field_path else {}
-    return {"rule": expression, "message": message, **path}
-
-
-def rules(*entries: dict[str, str]) -> dict[str, Any]:
-    """What goes into `Meta(extra_json_schema=...)` for CEL rules on one field."""
-    return {"x-kubernetes-validations": list(entries)}
-
-
-UNIQUE: Final = Meta(extra_json_schema={"x-kubernetes-list-type": "set"})
-REQUIRED: Final = Meta(
-    extra_json_schema={"required": True}
-)  # in the schema; a struct still reads files without it
 
 ObjectName = Annotated[str, Meta(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 DnsLabel = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from suanli_controller.api.markers import rule, rules
+
 
 class Part(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Base of everything inside a Kubernetes object: camelCase names, defaults left out when written."""
@@ -83,5 +85,16 @@ class LabelSelector(Part, frozen=True):
         dict[LabelKey, LabelValue], Meta(max_length=64, description="Labels that must have exactly these values.")
     ] = {}
     match_expressions: Annotated[
-        list[LabelSelectorRequirement], Meta(max_length=64, description="Further requirements on labels.")
+        list[LabelSelectorRequirement],
+        Meta(
+            max_length=64,
+            description="Further requirements on labels.",
+            extra_json_schema=rules(
+                rule(
+                    "self.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && e.values.size() > 0 : "
+                    "!has(e.values) || e.values.size() == 0)",
+                    "values must be given for the operators In and NotIn, and left out for Exists and DoesNotExist",
+                )
+            ),
+        ),
     ] = []

@@ -6,18 +6,14 @@ from msgspec import Meta, Struct, field
 
 from suanli_controller.api import names
 from suanli_controller.api.fields import (
-    REQUIRED,
-    UNIQUE,
     Classes,
     Conditions,
     Grade,
     HardwareWord,
     ObservedGeneration,
     Word,
-    list_map,
-    rule,
-    rules,
 )
+from suanli_controller.api.markers import REQUIRED, UNIQUE, list_map, rule, rules
 from suanli_controller.api.meta import LabelValue, ObjectMeta, Part, Time
 
 TaintEffect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]

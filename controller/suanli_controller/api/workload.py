@@ -6,8 +6,6 @@ from msgspec import Meta, Struct, field
 
 from suanli_controller.api import names
 from suanli_controller.api.fields import (
-    REQUIRED,
-    UNIQUE,
     AcceleratorName,
     Architecture,
     Conditions,
@@ -20,10 +18,8 @@ from suanli_controller.api.fields import (
     PageSizeKiB,
     Quantities,
     Word,
-    list_map,
-    rule,
-    rules,
 )
+from suanli_controller.api.markers import REQUIRED, UNIQUE, list_map, rule, rules
 from suanli_controller.api.meta import LabelKey, LabelValue, ObjectMeta, Part
 
 WorkloadType = Literal["Deployment", "Job", "DaemonSet"]
