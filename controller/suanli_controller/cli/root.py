@@ -4,6 +4,7 @@ import click
 
 from suanli_controller.cli.crds import crds
 from suanli_controller.cli.dashboard import dashboard
+from suanli_controller.cli.plan import plan
 from suanli_controller.cli.run import run
 from suanli_controller.cli.token import token
 
@@ -16,5 +17,6 @@ def cli() -> None:
 
 cli.add_command(crds)
 cli.add_command(dashboard)
+cli.add_command(plan)
 cli.add_command(run)
 cli.add_command(token)

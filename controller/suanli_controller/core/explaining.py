@@ -27,7 +27,7 @@ def reasons(filling: placement_fill.Filling, *, exhausted: bool) -> tuple[demand
     codes = np.zeros(where.rows, np.uint8)
     for index in range(len(filling.known.variants)):
         np.maximum(
-            codes, _of_variant(filling, index, exhausted=exhausted), codes
+            codes, _of_variant(filling, index, exhausted=exhausted), out=codes
         )  # the variant that came furthest
     ruled_out = codes[where.present[: where.rows] & (codes < statics.OK)]
     counts = np.bincount(ruled_out, minlength=statics.OK)
@@ -53,7 +53,7 @@ def _detail(filling: placement_fill.Filling, code: int) -> str:
 def _of_variant(filling: placement_fill.Filling, index: int, *, exhausted: bool) -> Codes:
     rows = filling.where.rows
     codes = filling.known.known.codes[index][:rows].copy()
-    np.minimum(codes, _state(filling), codes)
+    np.minimum(codes, _state(filling), out=codes)
     fit = codes == statics.OK
     codes[fit] = _lacking(filling, index)[fit]
     fit = codes == statics.OK

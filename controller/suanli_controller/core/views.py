@@ -89,9 +89,9 @@ class View:
         room: Rooms | None = None
         for free, amount in self._asked:
             these = free if amount == 1 else free // amount
-            room = these.copy() if room is None else np.minimum(room, these, room)
+            room = these.copy() if room is None else np.minimum(room, these, out=room)
         assert room is not None  # noqa: S101 - every pod requests a pod slot
-        np.maximum(room, 0, room)
+        np.maximum(room, 0, out=room)
         room *= (self._base + self._rank) > 0
         return room
 

@@ -1,0 +1,179 @@
+"""`suanli-controller plan`: what if, without a cluster."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import yaml
+
+from suanli_controller.api import centre, cloud, core_v1, names, site, workload
+from suanli_controller.cli import manifests
+from suanli_controller.core import demand, quantity, what_if
+
+FILES = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--fleet",
+    "fleet_files",
+    type=FILES,
+    multiple=True,
+    required=True,
+    help="Cloud, EdgeSite, ComputeCentre, PriorityClass, Node, Pod; - reads standard input. May be repeated.",
+)
+@click.option(
+    "--workloads",
+    "workload_files",
+    type=FILES,
+    multiple=True,
+    required=True,
+    help="ComputeWorkloads; other kinds count for the fleet. May be repeated.",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice([each.value for each in demand.Strategy]),
+    help="Which node gets a replica; default: Fragmentation for accelerators, else BinPack.",
+)
+@click.option("-o", "--output", type=click.Choice(["table", "yaml", "json"]), default="table", show_default=True)
+def plan(
+    fleet_files: tuple[Path, ...], workload_files: tuple[Path, ...], strategy: str | None, output: str
+) -> None:
+    r"""Say where workloads would go in a fleet that is only thought of.
+
+    Reads manifests as `kubectl get -o yaml` or `-o json` prints them; each Node carries the annotation
+    suanli.io/target: Cloud/NAME. Decides by the code that the controller runs, and touches no cluster. docs/plan.md
+    describes the JSON, which is stable.
+
+    \b
+    Examples:
+      suanli-controller plan --fleet clouds.yaml --fleet nodes.yaml --workloads apps.yaml
+      suanli-controller plan --fleet city.json --workloads apps.yaml --strategy Spread -o json | jq .unplaced
+    """
+    try:
+        builder = _load([*fleet_files, *workload_files])
+    except manifests.ManifestError as error:
+        raise click.ClickException(str(error)) from error
+    made = builder.plan(demand.Strategy(strategy) if strategy else None)
+    for warning in made.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(_PRINTERS[output](made), nl=False)
+
+
+def _load(paths: list[Path]) -> what_if.Builder:
+    """Two rounds over one reading: what the Clouds say of their nodes must be known before the nodes."""
+    builder, late = what_if.Builder(), []
+    for path in dict.fromkeys(paths):
+        for head, raw in manifests.read(path):
+            if head.kind in ("Node", "Pod"):
+                late.append((head, raw, path))
+            else:
+                _take(builder, head, raw, path)
+    builder.add_targets()
+    for kind in ("Node", "Pod"):
+        for head, raw, path in late:
+            if head.kind == kind:
+                _take(builder, head, raw, path)
+    return builder
+
+
+def _take(builder: what_if.Builder, head: manifests.Head, raw: msgspec.Raw, path: Path) -> None:
+    inventory, name = builder.inventory, head.metadata.name
+    if head.kind == names.WORKLOAD_KIND:
+        key = f"{head.metadata.namespace or 'default'}/{name}"
+        try:
+            inventory.workloads[key] = _in_namespace(_WORKLOADS.decode(raw))
+        except msgspec.ValidationError as error:
+            inventory.invalid[key] = str(error)
+        return
+    target = head.metadata.annotations.get(names.TARGET_ANNOTATION, "")
+    try:
+        match head.kind:
+            case "Node":
+                builder.add_node(_NODES.decode(raw), target)
+            case "Pod":
+                builder.add_pod(_PODS.decode(raw), target)
+            case names.CLOUD_KIND:
+                inventory.clouds[name] = _CLOUDS.decode(raw)
+            case names.SITE_KIND:
+                inventory.sites[name] = _SITES.decode(raw)
+            case names.CENTRE_KIND:
+                inventory.centre = _CENTRES.decode(raw)
+            case "PriorityClass":
+                inventory.priority_classes[name] = _PRIORITIES.decode(raw)
+            case _:
+                inventory.warnings.append(
+                    f"{path}: {head.kind or 'an object without kind'} {name}: not read by plan"
+                )
+    except (msgspec.ValidationError, quantity.QuantityError) as error:
+        raise manifests.ManifestError(f"{path}: {head.kind} {name}: {error}") from error
+
+
+def _in_namespace(item: workload.ComputeWorkload) -> workload.ComputeWorkload:
+    if item.metadata.namespace:
+        return item
+    return msgspec.structs.replace(item, metadata=msgspec.structs.replace(item.metadata, namespace="default"))
+
+
+_WORKLOADS = msgspec.json.Decoder(workload.ComputeWorkload)
+_NODES = msgspec.json.Decoder(core_v1.Node)
+_PODS = msgspec.json.Decoder(core_v1.Pod)
+_CLOUDS = msgspec.json.Decoder(cloud.Cloud)
+_SITES = msgspec.json.Decoder(site.EdgeSite)
+_CENTRES = msgspec.json.Decoder(centre.ComputeCentre)
+_PRIORITIES = msgspec.json.Decoder(core_v1.PriorityClass)
+
+
+def _json(made: what_if.Plan) -> str:
+    return msgspec.json.format(msgspec.json.encode(made), indent=2).decode() + "\n"
+
+
+def _yaml(made: what_if.Plan) -> str:
+    return yaml.safe_dump(msgspec.to_builtins(made), sort_keys=False, allow_unicode=True, width=110)
+
+
+def _table(made: what_if.Plan) -> str:
+    return "\n".join([*_columns(_workload_rows(made)), "", *_columns(_class_rows(made)), ""])
+
+
+def _workload_rows(made: what_if.Plan) -> Iterator[tuple[str, ...]]:
+    yield ("WORKLOAD", "PLACED", "WHERE")
+    for each in made.workloads:
+        where = ", ".join(f"{place.target} {place.variant} {place.replicas}" for place in each.placements)
+        yield (f"{each.namespace}/{each.name}", f"{each.placed}/{each.replicas}", where or "-")
+        for reason in each.unplaced.reasons:
+            detail = f": {reason.message}" if reason.message else ""
+            on = f" on {reason.nodes} node{'s' * (reason.nodes != 1)}" if reason.nodes else ""
+            yield ("", "", f"not placed: {reason.reason}{on}{detail}")
+        if each.unplaced.replicas and not each.unplaced.reasons:
+            yield ("", "", "not placed: there is no node")
+        for note in each.notes:
+            yield ("", "", f"not checked: {note}")
+
+
+def _class_rows(made: what_if.Plan) -> Iterator[tuple[str, ...]]:
+    yield ("CLASS", "NODES", "OPEN", "FREE", "LARGEST ON ONE NODE")
+    for each in made.classes:
+        yield (
+            each.class_,
+            str(each.nodes),
+            str(each.open_nodes),
+            _amounts(each.free),
+            _amounts(each.largest_free),
+        )
+
+
+def _amounts(amounts: dict[str, str]) -> str:
+    return " ".join(f"{name}={amount}" for name, amount in amounts.items()) or "-"
+
+
+def _columns(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    lines = list(rows)
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+_PRINTERS: dict[str, Callable[[Any], str]] = {"json": _json, "yaml": _yaml, "table": _table}
