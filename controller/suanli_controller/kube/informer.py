@@ -40,8 +40,9 @@ class Settings:
         300,
         600,
     )  # the server ends a watch after a random time of these; client-go's
-    # Silence after which a watch counts as half-open: the API server sends a bookmark every minute at the latest.
-    silence_seconds: float = 90
+    # A watch that is silent beyond its own end is half-open. Sooner says nothing: bookmarks of a quiet kind come with
+    # etcd's progress, every 2 to 10 minutes. Dead peers are found by the kernel's probes and by `link` long before.
+    silence_seconds: float = 660
     # A watch that lasted so long was a success: the next one starts at once and with a fresh backoff.
     settled_seconds: float = 5
     retry: backoff.Backoff = field(default=backoff.Backoff(first=0.5, longest=30))
