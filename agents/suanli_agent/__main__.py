@@ -1,12 +1,13 @@
 """Entry point of `suanli-agent`."""
 
-import argparse
+import sys
+
+from suanli_agent.cli import root
 
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="suanli-agent", description=__doc__)
-    parser.parse_args()
+    sys.exit(root.main())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import pathlib
 import ssl
-from typing import Awaitable, Callable, Dict, List, Optional
+from typing import AsyncIterator, Awaitable, Callable, Dict, List, Optional
 
 from suanli_agent.link import access, clock, dial, server
 from suanli_agent.pods import ports
@@ -67,6 +67,12 @@ def _names(request: server.Request, count: int) -> List[str]:
     return parts
 
 
+def logs(pods: ports.Pods, request: server.Request, now: float) -> AsyncIterator[bytes]:
+    """What containerLogs/NAMESPACE/POD/CONTAINER gives. Raises LookupError, ValueError."""
+    namespace, pod, container = _names(request, 3)
+    return pods.logs(namespace, pod, container, log_options(request, now))
+
+
 class Endpoints:
     """What the API server and people with rights on this node may ask for."""
 
@@ -94,8 +100,7 @@ class Endpoints:
         return await route(request)
 
     async def _logs(self, request: server.Request) -> server.Answer:
-        namespace, pod, container = _names(request, 3)
-        return server.Stream(self._pods.logs(namespace, pod, container, log_options(request, self._now())))
+        return server.Stream(logs(self._pods, request, self._now()))
 
     async def _exec(self, request: server.Request) -> server.Answer:
         namespace, pod, container = _names(request, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import logging
 import pathlib
 import ssl
@@ -11,7 +12,7 @@ import time
 from typing import Any, Awaitable, Callable, Dict, List, Optional
 
 from suanli_agent import settings as settings_module
-from suanli_agent.link import dial, errors, events, http, identity, pki, reporter, watch
+from suanli_agent.link import dial, errors, events, http, identity, node, pki, reporter, watch
 from suanli_agent.link import hub as hub_module
 from suanli_agent.pods import ports
 
@@ -93,6 +94,11 @@ class Link:
             await asyncio.gather(*running, return_exceptions=True)
             self.client.drop()
 
+    async def ask_to_leave(self) -> None:
+        """Ask the controller to drain this box and delete its Node. Raises ports.HubError."""
+        change = json.dumps({"metadata": {"annotations": {node.LEAVE_ANNOTATION: "true"}}}).encode()
+        await self.client.request("PATCH", f"/api/v1/nodes/{self.hub.node}", change, http.MERGE_PATCH)
+
     # --- what the parts tell each other
 
     def answered(self, error: Optional[ports.HubError]) -> None:
@@ -141,9 +147,9 @@ class Link:
         certificate = self.store.certificate("client")
         return certificate.not_after if certificate else None
 
-    def node_written(self, node: Dict[str, Any]) -> None:
+    def node_written(self, present: Dict[str, Any]) -> None:
         """See reporter.Told."""
-        self._pods.node_changed(self.facts(node))
+        self._pods.node_changed(self.facts(present))
         self.identity.wake()  # the serving certificate waits for the addresses to be shown
 
     def _serving_names(self) -> "tuple[str, ...]":

@@ -89,7 +89,7 @@ class Told(Protocol):
     def expires(self) -> Optional[float]:
         """When our certificate ends, in seconds since the epoch."""
 
-    def node_written(self, node: Dict[str, Any]) -> None:
+    def node_written(self, present: Dict[str, Any]) -> None:
         """The Node as the hub has it now."""
 
 

@@ -1,0 +1,170 @@
+"""What the verbs say, in English and in Chinese; `say` picks one by the locale or SUANLI_LANG."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Dict, List, Mapping, Tuple
+
+TEXTS: Dict[str, Tuple[str, str]] = {
+    "about": (
+        "Makes this Linux box a Kubernetes node of a Suanli hub.",
+        "把这台 Linux 主机变成算力中心的 Kubernetes 节点。",
+    ),
+    "verbs": ("commands", "命令"),
+    "join": ("join a hub with a token", "用令牌加入中心"),
+    "run": ("run the agent (what the systemd unit does)", "运行代理（systemd 单元所做的事）"),
+    "status": ("say how this box stands with its hub", "查看本机与中心的状态"),
+    "leave": ("ask the hub to let this box go", "请求离开中心"),
+    "pods": ("list the pods on this box", "列出本机的容器组"),
+    "logs": ("print a container's log", "查看容器日志"),
+    "hardware": ("print what hardware this box has", "查看本机硬件"),
+    "verify-autonomy": ("check what would survive a reboot without the hub", "检查断网重启后还能运行什么"),
+    "image": ("load images from files", "从文件导入镜像"),
+    "image-load": ("load an image archive into the container runtime", "把镜像归档导入容器运行时"),
+    "opt-lang": ("language: en or zh", "语言：en 或 zh"),
+    "opt-hub": ("URL of the hub, https://HOST:PORT", "中心的地址，https://主机:端口"),
+    "opt-token": ("token from `suanli-controller token create`", "`suanli-controller token create` 给出的令牌"),
+    "opt-ca-hash": ("sha256:HEX of the hub's CA public key", "中心 CA 公钥的 sha256:HEX"),
+    "opt-ca-file": (
+        "file with the hub's CA, where the hub does not show it itself",
+        "中心 CA 文件（当中心自己不提供时）",
+    ),
+    "opt-node-name": ("name of this node (default: the host name)", "节点名（默认：主机名）"),
+    "opt-proxy": ("proxy to the hub (default: HTTPS_PROXY)", "到中心的代理（默认：HTTPS_PROXY）"),
+    "opt-timeout": ("seconds to wait for the hub's decision", "等待中心决定的秒数"),
+    "opt-json": ("print JSON", "以 JSON 输出"),
+    "opt-yes": ("do not ask", "不再询问"),
+    "opt-local": (
+        "forget the hub here and now, without asking it; containers are left as they are",
+        "不经中心，立即在本机忘掉中心；容器保持原样",
+    ),
+    "opt-host-root": ("root of the machine to read", "要读取的主机根目录"),
+    "opt-follow": ("go on as the log grows", "持续输出"),
+    "opt-tail": ("only the last N lines", "只看最后 N 行"),
+    "opt-previous": ("of the container before its last restart", "上一次运行的容器"),
+    "arg-pod": ("NAMESPACE/POD, or POD in namespace default", "命名空间/容器组，或 default 命名空间中的容器组"),
+    "arg-container": ("container (default: the pod's first)", "容器（默认：第一个）"),
+    "arg-file": (
+        "archive made by `docker save` or `ctr images export`",
+        "由 `docker save` 或 `ctr images export` 生成的归档",
+    ),
+    "error": ("error: {0}", "错误：{0}"),
+    "stopped": ("stopped; run the same command again to go on", "已中止；重新运行同一命令即可继续"),
+    "joined": (
+        "{0} has joined site {1}. Start the agent: systemctl enable --now suanli-agent",
+        "{0} 已加入站点 {1}。启动代理：systemctl enable --now suanli-agent",
+    ),
+    "already": (
+        "this box has joined {1} as {0} already; `suanli-agent leave` first, or --rejoin to renew its identity",
+        "本机已作为 {0} 加入 {1}；请先运行 `suanli-agent leave`，或用 --rejoin 更新身份",
+    ),
+    "opt-rejoin": (
+        "renew the identity of a box that has joined before, with a new token",
+        "用新令牌更新已加入主机的身份",
+    ),
+    "no-daemon": (
+        "the agent does not run ({0}): systemctl start suanli-agent",
+        "代理没有运行（{0}）：systemctl start suanli-agent",
+    ),
+    "not-joined": (
+        "this box has joined no hub; run `suanli-agent join`",
+        "本机尚未加入任何中心；请运行 `suanli-agent join`",
+    ),
+    "s-node": ("Node", "节点"),
+    "s-hub": ("Hub", "中心"),
+    "s-link": ("Link", "连接"),
+    "s-identity": ("Identity", "身份"),
+    "s-clock": ("Clock", "时钟"),
+    "s-engine": ("Runtime", "容器运行时"),
+    "s-pods": ("Pods", "容器组"),
+    "s-recovery": ("Way back", "恢复方式"),
+    "up": ("up for {0}", "已连通 {0}"),
+    "down": ("down for {0}: {1}. Work on this box goes on", "已断开 {0}：{1}。本机的工作照常进行"),
+    "not-yet": ("no answer yet", "尚无应答"),
+    "id-valid": ("valid for {0} more, renewed by itself", "还有 {0} 有效，会自动更新"),
+    "id-renewing": ("being renewed; valid for {0} more", "正在更新；还有 {0} 有效"),
+    "id-expired": (
+        "expired {0} ago; asking the hub with the site's recovery token. Work goes on",
+        "已过期 {0}；正在用站点恢复令牌向中心申请。工作照常进行",
+    ),
+    "id-refused": (
+        "refused by the hub; asking again with the site's recovery token. Work goes on",
+        "被中心拒绝；正在用站点恢复令牌重新申请。工作照常进行",
+    ),
+    "id-lost": (
+        "lost: ask for `token create --node NAME --replace` and join again",
+        "已丢失：请用 `token create --node 节点名 --replace` 重新加入",
+    ),
+    "id-last": ("last attempt: {0}", "最近一次尝试：{0}"),
+    "clock-ok": ("agrees with the hub", "与中心一致"),
+    "clock-off": ("{0} s {1} the hub: set it", "比中心{1} {0} 秒：请校正"),
+    "clock-behind": ("behind", "慢"),
+    "clock-ahead": ("ahead of", "快"),
+    "clock-unknown": ("not compared yet", "尚未比对"),
+    "engine-ok": ("{0}, ready", "{0}，就绪"),
+    "engine-bad": ("not ready: {0}", "未就绪：{0}"),
+    "recovery-yes": ("the site's recovery token is on disk", "站点恢复令牌已存盘"),
+    "recovery-no": (
+        "no recovery token yet: an expired certificate would need a new join token",
+        "尚无恢复令牌：证书过期后需要新的加入令牌",
+    ),
+    "leave-ask": (
+        "Its pods move away and the hub forgets {0}. Type the node's name to go on: ",
+        "其容器组将迁走，中心将忘记 {0}。输入节点名以继续：",
+    ),
+    "leave-no": ("not the node's name: nothing was done", "与节点名不符：未做任何事"),
+    "leave-wait": ("asked; the hub moves its pods away ({0} left)", "已请求；中心正在迁走容器组（还剩 {0} 个）"),
+    "leave-done": ("{0} has left its hub", "{0} 已离开中心"),
+    "leave-local": (
+        "forgotten here: {0} files removed. On the hub: kubectl delete node {1}",
+        "已在本机忘掉：删除 {0} 个文件。请在中心执行：kubectl delete node {1}",
+    ),
+    "no-pods": ("no pods on this box", "本机没有容器组"),
+    "v-ok": ("yes", "是"),
+    "v-bad": ("NO", "否"),
+    "v-summary": (
+        "{0} of {1} pods would be back after a reboot without the hub",
+        "断网重启后 {0}/{1} 个容器组可恢复",
+    ),
+    "loaded": ("loaded: {0}", "已导入：{0}"),
+    "no-loader": ("no tool of {0} to load images with: install {1}", "找不到 {0} 的导入工具：请安装 {1}"),
+}
+
+
+def language(environment: Mapping[str, str] = os.environ) -> str:
+    """`zh` or `en`: --lang by way of SUANLI_LANG, else the locale."""
+    for name in ("SUANLI_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = environment.get(name, "")
+        if value:
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+def say(key: str, *values: Any) -> str:
+    """The text in the language of this moment, its places filled in."""
+    return TEXTS[key][1 if language() == "zh" else 0].format(*values)
+
+
+def out(text: str) -> None:
+    """Print a line to standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def err(text: str) -> None:
+    """Print a line to standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def span(seconds: float) -> str:
+    """A length of time as people say it: two units at most."""
+    whole = int(abs(seconds))
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    parts: List[str] = []
+    for name, size in units:
+        if whole >= size or (name == "s" and not parts):
+            parts.append(f"{whole // size} {name}")
+            whole %= size
+    return " ".join(parts[:2])
