@@ -5,6 +5,7 @@ nothing: what is wanted comes from `reconcile/workload`, the steps from `core/co
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -165,7 +166,10 @@ class Carrier:
         try:
             await self.there.api.get(resources.NAMESPACES, namespace)
         except errors.NotFound:
-            await self.there.api.create(resources.NAMESPACES, {"metadata": {"name": namespace, "labels": labels}})
+            with contextlib.suppress(errors.AlreadyExists):  # another workload's worker was first
+                await self.there.api.create(
+                    resources.NAMESPACES, {"metadata": {"name": namespace, "labels": labels}}
+                )
         self._namespaces.add(namespace)
 
     async def _take(self, step: convergence.Step) -> None:
