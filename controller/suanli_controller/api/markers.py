@@ -22,6 +22,6 @@ def rules(*entries: dict[str, str]) -> dict[str, Any]:
 
 
 UNIQUE: Final = Meta(extra_json_schema={"x-kubernetes-list-type": "set"})
-REQUIRED: Final = Meta(
-    extra_json_schema={"required": True}
-)  # in the schema; a struct still reads files without it
+REQUIRED_MARK: Final = "x-suanli-required"
+REQUIRED: Final = Meta(extra_json_schema={REQUIRED_MARK: True})
+"""Must be given to the API server; a struct still reads files without it."""

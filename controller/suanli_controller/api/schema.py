@@ -11,6 +11,7 @@ import yaml
 
 from suanli_controller.api import names
 from suanli_controller.api.kinds import KINDS, Kind
+from suanli_controller.api.markers import REQUIRED_MARK
 
 Schema = dict[str, Any]
 
@@ -107,17 +108,15 @@ def _referred(node: Schema, definitions: dict[str, Schema]) -> Schema | None:
 
 
 def _flatten_properties(node: Schema, definitions: dict[str, Schema]) -> None:
-    required = list(node.get("required") or []) if isinstance(node.get("required"), list) else []
+    required = list(node.pop("required", ()))
     properties = {}
     for name, field in node["properties"].items():
         flat = _flat(field, definitions)
-        if flat.get("required") is True:  # the mark of fields.REQUIRED
-            del flat["required"]
+        if flat.pop(REQUIRED_MARK, False):
             flat.pop("default", None)
             required.append(name)
         properties[name] = flat
     node["properties"] = properties
-    node.pop("required", None)
     if required:
         node["required"] = required
 

@@ -110,6 +110,25 @@ def test_a_required_field_has_no_default() -> None:
                 assert "default" not in node["properties"][name], f"{path}.{name}"
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "required"),
+    [
+        ("Cloud", ("spec",), ["access", "tier"]),
+        ("Cloud", ("spec", "access", "kubeconfigSecretRef"), ["name"]),
+        ("Cloud", ("spec", "nodeProfiles", "[]"), ["selector"]),
+        ("ComputeWorkload", ("spec",), ["template"]),
+        ("ComputeWorkload", ("spec", "template"), ["spec"]),
+        ("ComputeWorkload", ("spec", "template", "spec"), ["containers"]),
+    ],
+)
+def test_what_must_be_given(name: str, field: tuple[str, ...], required: list[str]) -> None:
+    node = schema.root_schema(next(kind for kind in KINDS if kind.name == name))
+    assert node["required"] == ["spec"]
+    for part in field:
+        node = node["items"] if part == "[]" else node["properties"][part]
+    assert node["required"] == required
+
+
 def test_scale_points_into_the_schema() -> None:
     """kubectl scale works only when the paths exist and the count has a default."""
     root = schema.root_schema(next(kind for kind in KINDS if kind.name == "ComputeWorkload"))["properties"]
