@@ -117,6 +117,8 @@ def _flatten_properties(node: Schema, definitions: dict[str, Schema]) -> None:
             required.append(name)
         properties[name] = flat
     node["properties"] = properties
+    if not properties:
+        del node["properties"]  # the API server would drop it, and the stored kind differ from ours for ever
     if required:
         node["required"] = required
 
