@@ -110,16 +110,23 @@ class Live:
 
     def tick(self, *, beat: bool) -> bool:
         """Send what is pending, or a beat where one is due; whether anything was sent."""
-        if self._pending:
+        beat |= self._flipped
+        if not self._pending and not beat:
+            return False
+        self._flipped = False
+        if self._pending or self._alerts_changed():
             change, self._pending = self._pending, replica.Change()
             self.sequence += 1
             self._send(lambda mine: self._frame(change, mine))
-        elif beat or self._flipped:
-            self._send(self._beat)
         else:
-            return False
-        self._flipped = False
+            frame = answers.LiveBeat(sequence=self.sequence, freshness=self.freshness())
+            self._send(lambda _: frame)
         return True
+
+    def _alerts_changed(self) -> bool:
+        """Alerts change by the clock alone, as certificates near their end."""
+        now = int(time.time())
+        return any(alerts.of(self._held, mine, now) != shown.alerts for mine, shown in self._shown.items())
 
     def _send(self, make: Callable[[rights.Rights], msgspec.Struct]) -> None:
         frames: dict[rights.Rights, str] = {}
@@ -139,15 +146,6 @@ class Live:
         return answers.Freshness(
             heard_at=self._held.heard_at, now=int(time.time()), connected=self._held.connected
         )
-
-    def _beat(self, mine: rights.Rights) -> msgspec.Struct:
-        """Alerts change by the clock alone, as certificates near their end."""
-        shown = self._shown_to(mine)
-        found = alerts.of(self._held, mine, int(time.time()))
-        if found == shown.alerts:
-            return answers.LiveBeat(sequence=self.sequence, freshness=self.freshness())
-        shown.alerts = found
-        return answers.LiveDelta(sequence=self.sequence, freshness=self.freshness(), alerts=found)
 
     def _snapshot(self, mine: rights.Rights) -> answers.LiveSnapshot:
         shown = self._shown_to(mine)
