@@ -1,4 +1,4 @@
-"""The programs of the clusters: found where they are said to be, made once, refused when they are not what was released."""
+"""The programs of the clusters: found where they are said to be, made once, and refused where they are not genuine."""
 
 import hashlib
 import http.server
