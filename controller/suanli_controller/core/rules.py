@@ -4,6 +4,7 @@ The workload's wishes and its template's own scheduling fields are folded togeth
 template says that the placement does not model is named in the Ask's notes, never dropped.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ def ask_of(item: workload.ComputeWorkload, strategy: demand.Strategy | None = No
         raise InvalidTemplate(
             f"spec.template.spec.nodeName: {pod['nodeName']!r}: leave it out and say placement.require"
         )
+    _check_labels(item.spec.template.get("metadata", {}).get("labels", {}))
     variants = tuple(_variants(item))
     place = spec.placement
     return demand.Ask(
@@ -52,6 +54,19 @@ def ask_of(item: workload.ComputeWorkload, strategy: demand.Strategy | None = No
         strategy=strategy or default_strategy(variants),
         notes=tuple(_notes(item)),
     )
+
+
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")  # apimachinery, validation.go
+
+
+def _check_labels(labels: Mapping[str, Any]) -> None:
+    """Values only: keys are seen by the dry run, which takes templates with the same keys as one."""
+    for key, value in labels.items():
+        if not isinstance(value, str) or not _LABEL_VALUE.fullmatch(value):
+            raise InvalidTemplate(
+                f"spec.template.metadata.labels[{key}]: {value!r}: up to 63 letters, digits, '-', '_' and '.', "
+                "beginning and ending with a letter or digit"
+            )
 
 
 def default_strategy(variants: Iterable[demand.Variant]) -> demand.Strategy:

@@ -96,6 +96,8 @@ class Clouds:
             await self._attend(name)
         except errors.NotFound:
             log.debug("gone while being reconciled", cloud=name)
+        except errors.Conflict:
+            self.city.clouds.retry(name)  # somebody wrote it meanwhile: the watch brings the newer one
         except errors.KubeError as error:
             log.warning(
                 "cloud not reconciled", cloud=name, error=str(error), retry_in=self.city.clouds.retry(name)
@@ -196,22 +198,10 @@ class Clouds:
 
     async def _claim(self, there: cluster.Cluster) -> Finding | None:
         """A cloud belongs to one hub: two that place on it would each take the other's room for free."""
-        mark = {
-            "metadata": {
-                "name": names.HUB_CONFIG_MAP,
-                "namespace": names.SYSTEM_NAMESPACE,
-                "labels": {names.HUB_UID_LABEL: self.city.hub_uid},
-            },
-            "data": {"hubUid": self.city.hub_uid},
-        }
         try:
             found = await there.api.get(resources.CONFIG_MAPS, names.HUB_CONFIG_MAP, names.SYSTEM_NAMESPACE)
         except errors.NotFound:
-            try:
-                await there.api.create(resources.CONFIG_MAPS, mark)
-            except errors.KubeError as error:
-                return _trouble(error)
-            return None
+            return await self._mark(there)
         except errors.KubeError as error:
             return _trouble(error)
         owner = found.data.get("hubUid", "")
@@ -222,6 +212,20 @@ class Clouds:
             "delete the Cloud on that hub, or that ConfigMap, if it is gone"
         )
         return Finding("False", names.CLAIMED_BY_OTHER_HUB, message)
+
+    async def _mark(self, there: cluster.Cluster) -> Finding | None:
+        meta = {
+            "name": names.HUB_CONFIG_MAP,
+            "namespace": names.SYSTEM_NAMESPACE,
+            "labels": {names.HUB_UID_LABEL: self.city.hub_uid},
+        }
+        mark = {"metadata": meta, "data": {"hubUid": self.city.hub_uid}}
+        try:
+            await self.city.carriers[there.ref].ensure_namespace(names.SYSTEM_NAMESPACE)
+            await there.api.create(resources.CONFIG_MAPS, mark)
+        except errors.KubeError as error:
+            return _trouble(error)
+        return None
 
     def _cluster(self, item: cloud.Cloud) -> cluster.Cluster | None:
         local = item.spec.access.local is not None

@@ -1,7 +1,13 @@
-"""Asks the hub's API server whether it would accept what is generated from a template: once for each template."""
+"""Asks the hub's API server whether it would accept what is generated from a template: once for each template.
+
+Templates that differ in the values of labels alone, as those of a hundred alike applications do, are one: label
+values are checked in `core/rules`.
+"""
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -28,7 +34,7 @@ class Checks:
         Raises errors.KubeError where it cannot be asked.
         """
         spec = item.spec
-        content = [spec.type, spec.template, spec.variants, spec.job, item.metadata.namespace]
+        content = [spec.type, _without_label_values(spec.template), spec.variants, spec.job]
         digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
         if digest not in self._answers:
             self._answers[digest] = await self._ask(item, digest)
@@ -48,3 +54,8 @@ class Checks:
             except errors.Forbidden:
                 continue  # a quota or a policy of the hub's own pods: the target judges by its own
         return ""
+
+
+def _without_label_values(template: Mapping[str, Any]) -> dict[str, Any]:
+    meta = template.get("metadata", {})
+    return {**template, "metadata": {**meta, "labels": sorted(meta.get("labels", {}))}}
