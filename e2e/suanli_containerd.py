@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -128,9 +129,11 @@ class Containerd:
 
     def stop(self) -> None:
         """End everything that runs under it, and take its bridge and mounts away."""
-        with contextlib.suppress(errors.RuntimeFault):
-            if self._process is not None:
-                asyncio.run(self._clear())
+        if self._process is not None:
+            # A thread of its own: a test that runs in an event loop may stop it too.
+            thread = threading.Thread(target=lambda: asyncio.run(self._clear()))
+            thread.start()
+            thread.join()
         self.kill()
         self._kill_shims()
         for mount in self._mounts(str(self.root)):
@@ -165,8 +168,8 @@ class Containerd:
 
     async def _clear(self) -> None:
         runtime = client.Runtime(self.socket)
-        for sandbox in await runtime.list_sandboxes():
-            with contextlib.suppress(errors.RuntimeFault):
+        with contextlib.suppress(errors.RuntimeFault):
+            for sandbox in await runtime.list_sandboxes():
                 await runtime.stop_sandbox(sandbox.id)
                 await runtime.remove_sandbox(sandbox.id)
         runtime.close()

@@ -1,0 +1,605 @@
+"""Pods on a real containerd: what a person sees of them, and that containers get what their spec says."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+import suanli_containerd as sc
+from suanli_pods import HOST_IP, Box, container, pod
+
+
+@pytest.fixture(scope="module")
+def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sc.Containerd]:
+    lacks = sc.missing()
+    assert not lacks, f"needed for these tests: {', '.join(lacks)}"
+    daemon = sc.Containerd(tmp_path_factory.mktemp("ctd"))
+    try:
+        daemon.start()
+        daemon.load_basics()
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+@pytest.fixture
+async def box(containerd: sc.Containerd, tmp_path: Path) -> AsyncIterator[Box]:
+    async with Box(containerd, tmp_path) as made:
+        yield made
+
+
+def env(name: str, **fields: object) -> dict[str, object]:
+    return {"name": name, **fields}
+
+
+def ref(path: str) -> dict[str, object]:
+    return {"fieldRef": {"fieldPath": path}}
+
+
+# --- running and reporting
+
+
+async def test_running_pod_is_reported_as_a_kubelet_does(box: Box) -> None:
+    wanted = pod()
+    told = await box.run(wanted)
+    assert told["phase"] == "Running"
+    assert told["qosClass"] == "BestEffort"
+    assert told["podIP"].startswith("10.")
+    assert told["hostIP"] == HOST_IP
+    assert {c["type"]: c["status"] for c in told["conditions"]} == dict.fromkeys(
+        ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"), "True"
+    )
+    [only] = told["containerStatuses"]
+    assert only["ready"]
+    assert only["started"]
+    assert only["restartCount"] == 0
+    assert only["containerID"].startswith("containerd://")
+    assert {"Pulled", "Created", "Started"} <= set(box.reasons(wanted["metadata"]["uid"]))
+
+
+@pytest.mark.parametrize(("script", "phase", "code"), [("exit 0", "Succeeded", 0), ("exit 3", "Failed", 3)])
+async def test_restart_policy_never_ends_with_the_exit_code(box: Box, script: str, phase: str, code: int) -> None:
+    told = await box.finish(pod(container(script), restartPolicy="Never"))
+    assert told["phase"] == phase
+    ended = told["containerStatuses"][0]["state"]["terminated"]
+    assert ended["exitCode"] == code
+    assert ended["reason"] == ("Completed" if code == 0 else "Error")
+
+
+async def test_failing_container_is_restarted_and_then_waits(box: Box) -> None:
+    """The second death in a row waits: CrashLoopBackOff, the last end kept in lastState."""
+    uid = box.send(pod(container("exit 7")))
+    await box.hub.until(
+        lambda: box.container(uid).get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff"
+    )
+    seen = box.container(uid)
+    assert seen["restartCount"] == 1
+    assert seen["lastState"]["terminated"]["exitCode"] == 7
+    assert "BackOff" in box.reasons(uid)
+
+
+async def test_init_containers_run_one_after_the_other_before_the_others(box: Box) -> None:
+    share = [{"name": "v", "mountPath": "/v"}]
+    wanted = pod(
+        container("cat /v/log", volumeMounts=share),
+        initContainers=[
+            container("echo one >> /v/log", name="i1", volumeMounts=share),
+            container("echo two >> /v/log", name="i2", volumeMounts=share),
+        ],
+        volumes=[{"name": "v", "emptyDir": {}}],
+        restartPolicy="Never",
+    )
+    assert await box.output(wanted) == "one\ntwo\n"
+
+
+async def test_failed_init_container_fails_a_pod_that_never_restarts(box: Box) -> None:
+    wanted = pod(initContainers=[container("exit 1", name="i")], restartPolicy="Never")
+    told = await box.finish(wanted)
+    assert told["phase"] == "Failed"
+    assert told["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
+
+
+async def test_sidecar_runs_beside_and_is_stopped_after_the_others(box: Box) -> None:
+    sidecar = container("sleep 1000", name="side", restartPolicy="Always")
+    told = await box.finish(pod(container("exit 0"), initContainers=[sidecar], restartPolicy="Never"))
+    assert told["phase"] == "Succeeded"
+    assert "terminated" in told["initContainerStatuses"][0]["state"]
+
+
+async def test_ephemeral_container_is_added_to_a_running_pod(box: Box) -> None:
+    wanted = pod()
+    await box.run(wanted)
+    uid = wanted["metadata"]["uid"]
+    wanted["spec"]["ephemeralContainers"] = [container("sleep 1000", name="debug", targetContainerName="c")]
+    box.send(wanted)
+    await box.hub.until(lambda: "running" in box.container(uid, "debug").get("state", {}))
+    code, seen = await box.execute(uid, "ps", name="debug")
+    assert code == 0
+    assert seen.count("sleep 1000") >= 2, "it shares the processes of its target"
+
+
+async def test_wrong_build_is_named(box: Box, containerd: sc.Containerd) -> None:
+    """A program for another processor: exec format error."""
+    foreign = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\x00\xf3\x00" + b"\0" * 44
+    containerd.load("suanli.test/foreign:1", sc.Image({"app": (foreign, 0o755)}, entrypoint=("/app",)))
+    wanted = pod(
+        {"name": "c", "image": "suanli.test/foreign:1", "imagePullPolicy": "Never"}, restartPolicy="Never"
+    )
+    told = await box.finish(wanted)
+    ended = told["containerStatuses"][0]["state"]["terminated"]
+    assert ended["reason"] == "WrongBuild"
+    assert "exec format error" in ended["message"]
+    assert "WrongBuild" in box.reasons(wanted["metadata"]["uid"])
+
+
+async def test_illegal_instruction_is_named_as_a_wrong_build(box: Box) -> None:
+    told = await box.finish(pod(container("kill -ILL $$"), restartPolicy="Never"))
+    ended = told["containerStatuses"][0]["state"]["terminated"]
+    assert ended["exitCode"] == 132
+    assert ended["reason"] == "WrongBuild"
+
+
+async def test_missing_image_is_said_and_tried_again(box: Box) -> None:
+    uid = box.send(pod(container(image="suanli.test/missing:1", imagePullPolicy="Never")))
+    await box.hub.until(lambda: "waiting" in box.container(uid).get("state", {}) and "Failed" in box.reasons(uid))
+    await box.hub.until(lambda: box.container(uid)["state"]["waiting"]["reason"] == "ErrImageNeverPull")
+
+
+async def test_unsupported_field_refuses_the_pod_by_name(box: Box) -> None:
+    wanted = pod(volumes=[{"name": "v", "nfs": {"server": "a", "path": "/"}}])
+    told = await box.finish(wanted)
+    assert told["reason"] == "UnsupportedPodSpec"
+    assert "spec.volumes[0].nfs" in told["message"]
+
+
+async def test_unsafe_sysctl_is_forbidden(box: Box) -> None:
+    told = await box.finish(pod(securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}))
+    assert told["reason"] == "SysctlForbidden"
+
+
+async def test_active_deadline_ends_a_pod(box: Box) -> None:
+    told = await box.finish(pod(activeDeadlineSeconds=2))
+    assert told["phase"] == "Failed"
+    assert told["reason"] == "DeadlineExceeded"
+
+
+# --- environment, volumes
+
+
+async def test_environment_comes_from_everywhere(box: Box) -> None:
+    box.hub.put("ConfigMap", "default", "conf", data={"a": "1", "b": "2"})
+    box.hub.put("Secret", "default", "word", data={"s": base64.b64encode(b"hidden").decode()})
+    variables = [
+        env("PLAIN", value="x-$(FROM_a)"),
+        env("NAME", valueFrom=ref("metadata.name")),
+        env("IP", valueFrom=ref("status.podIP")),
+        env("KEY", valueFrom={"configMapKeyRef": {"name": "conf", "key": "b"}}),
+        env("SECRET", valueFrom={"secretKeyRef": {"name": "word", "key": "s"}}),
+        env("LIMIT", valueFrom={"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}}),
+    ]
+    wanted = pod(
+        container(
+            "echo $PLAIN $NAME $KEY $SECRET $LIMIT $KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT; test -n $IP",
+            env=variables,
+            envFrom=[{"prefix": "FROM_", "configMapRef": {"name": "conf"}}],
+            resources={"limits": {"memory": "64Mi"}},
+        ),
+        restartPolicy="Never",
+    )
+    name = wanted["metadata"]["name"]
+    assert await box.output(wanted) == f"x-1 {name} 2 hidden 64 10.9.8.7:6443\n"
+
+
+async def test_missing_config_map_keeps_the_container_waiting_until_it_is_there(box: Box) -> None:
+    wanted = pod(container(env=[env("A", valueFrom={"configMapKeyRef": {"name": "late", "key": "k"}})]))
+    uid = box.send(wanted)
+    await box.hub.until(
+        lambda: (
+            box.container(uid).get("state", {}).get("waiting", {}).get("reason") == "CreateContainerConfigError"
+        )
+    )
+    box.hub.put("ConfigMap", "default", "late", data={"k": "v"})
+    await box.hub.until(lambda: box.ready(uid))
+
+
+async def test_volumes_of_all_kinds_have_their_files(box: Box, tmp_path: Path) -> None:
+    box.hub.put("ConfigMap", "default", "conf", data={"a": "1"}, binaryData={"bin": "AAE="})
+    box.hub.put("Secret", "default", "word", data={"s": base64.b64encode(b"hidden").decode()})
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host" / "f").write_text("from the host")
+    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600, "audience": "me"}}
+    volumes = [
+        {"name": "conf", "configMap": {"name": "conf", "defaultMode": 0o440}},
+        {"name": "word", "secret": {"secretName": "word"}},
+        {"name": "down", "downwardAPI": {"items": [{"path": "labels", **ref("metadata.labels")}]}},
+        {"name": "both", "projected": {"sources": [token, {"configMap": {"name": "conf"}}]}},
+        {"name": "host", "hostPath": {"path": str(tmp_path / "host"), "type": "Directory"}},
+        {"name": "none", "configMap": {"name": "none", "optional": True}},
+        {"name": "mem", "emptyDir": {"medium": "Memory", "sizeLimit": "4Mi"}},
+    ]
+    mounts = [{"name": volume["name"], "mountPath": f"/v/{volume['name']}"} for volume in volumes]
+    script = (
+        "stat -L -c %a /v/conf/a; cat /v/conf/a; wc -c < /v/conf/bin; cat /v/word/s; echo; cat /v/down/labels; echo;"
+        "cat /v/both/token; echo; cat /v/both/a; echo; cat /v/host/f; echo; ls /v/none;"
+        "grep ' /v/mem ' /proc/mounts | cut -d' ' -f3; grep -o size=4096k /proc/mounts"
+    )
+    wanted = pod(container(script, volumeMounts=mounts), volumes=volumes, restartPolicy="Never")
+    wanted["metadata"]["labels"] = {"app": "x"}
+    lines = (await box.output(wanted)).splitlines()
+    assert lines[:3] == ["440", "12", "hidden"]
+    assert lines[3] == 'app="x"'
+    assert lines[4].endswith(f"{wanted['metadata']['uid']}.me")
+    assert lines[5:7] == ["1", "from the host"]
+    assert lines[7:] == ["tmpfs", "size=4096k"]
+
+
+async def test_changed_config_map_and_labels_reach_the_running_pod(
+    containerd: sc.Containerd, tmp_path: Path
+) -> None:
+    async with Box(containerd, tmp_path, refresh_seconds=0.5) as box:
+        box.hub.put("ConfigMap", "default", "conf", data={"a": "old"})
+        mounts = [{"name": "conf", "mountPath": "/v"}, {"name": "down", "mountPath": "/d"}]
+        labels = {"downwardAPI": {"items": [{"path": "labels", **ref("metadata.labels")}]}}
+        volumes = [{"name": "conf", "configMap": {"name": "conf"}}, {"name": "down", **labels}]
+        wanted = pod(container(volumeMounts=mounts), volumes=volumes)
+        await box.run(wanted)
+        uid = wanted["metadata"]["uid"]
+        box.hub.put("ConfigMap", "default", "conf", data={"a": "new", "b": "more"})
+        wanted["metadata"]["labels"] = {"k": "v"}
+        box.send(wanted)
+
+        async def settled() -> bool:
+            return (await box.execute(uid, "cat", "/v/a", "/v/b", "/d/labels"))[1] == 'newmorek="v"'
+
+        for _ in range(100):
+            if await settled():
+                break
+            await asyncio.sleep(0.1)
+        assert await settled()
+        assert box.container(uid)["restartCount"] == 0
+
+
+async def test_sub_path_cannot_lead_out_of_its_volume(box: Box) -> None:
+    """A link that a container made in a shared volume must not become a window to the host."""
+    share = [{"name": "v", "mountPath": "/v"}]
+    wanted = pod(
+        container(volumeMounts=[{"name": "v", "mountPath": "/x", "subPath": "out"}]),
+        initContainers=[container("ln -s /etc /v/out", name="i", volumeMounts=share)],
+        volumes=[{"name": "v", "emptyDir": {}}],
+    )
+    uid = box.send(wanted)
+    await box.hub.until(lambda: any("leads out of the volume" in note.message for note in box.hub.events))
+    assert "running" not in box.container(uid)["state"]
+
+
+async def test_sub_path_of_a_config_map_is_one_file(box: Box) -> None:
+    box.hub.put("ConfigMap", "default", "conf", data={"a": "1", "b": "2"})
+    mounts = [{"name": "v", "mountPath": "/etc/one", "subPath": "b"}]
+    wanted = pod(
+        container("cat /etc/one", volumeMounts=mounts),
+        volumes=[{"name": "v", "configMap": {"name": "conf"}}],
+        restartPolicy="Never",
+    )
+    assert await box.output(wanted) == "2"
+
+
+# --- identity and limits of the process
+
+
+async def test_security_context_reaches_the_process(box: Box) -> None:
+    script = "id -u; id -g; id -G; grep -E 'NoNewPrivs|CapEff|Seccomp:' /proc/self/status; touch /x || true"
+    context = {
+        "runAsUser": 1234,
+        "runAsGroup": 2345,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    wanted = pod(
+        container(script, securityContext=context),
+        securityContext={"fsGroup": 999, "supplementalGroups": [555]},
+        restartPolicy="Never",
+    )
+    lines = (await box.output(wanted)).splitlines()
+    assert lines[:2] == ["1234", "2345"]
+    assert set(lines[2].split()) == {"2345", "555", "999"}
+    assert lines[3:6] == ["CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"]
+    assert "Read-only file system" in lines[6]
+
+
+async def test_image_of_root_is_refused_where_non_root_is_asked(box: Box) -> None:
+    uid = box.send(pod(container(securityContext={"runAsNonRoot": True})))
+    await box.hub.until(
+        lambda: (
+            box.container(uid).get("state", {}).get("waiting", {}).get("reason") == "CreateContainerConfigError"
+        )
+    )
+    assert "runAsNonRoot" in box.container(uid)["state"]["waiting"]["message"]
+
+
+async def test_fs_group_owns_the_volumes(box: Box) -> None:
+    box.hub.put("Secret", "default", "word", data={"s": base64.b64encode(b"hidden").decode()})
+    mounts = [{"name": "e", "mountPath": "/e"}, {"name": "s", "mountPath": "/s"}]
+    script = "stat -c '%g %a' /e; touch /e/f; stat -c %g /e/f; stat -L -c '%g %a' /s/s; cat /s/s"
+    wanted = pod(
+        container(script, volumeMounts=mounts),
+        volumes=[
+            {"name": "e", "emptyDir": {}},
+            {"name": "s", "secret": {"secretName": "word", "defaultMode": 0o400}},
+        ],
+        securityContext={"fsGroup": 999, "runAsUser": 1000},
+        restartPolicy="Never",
+    )
+    assert (await box.output(wanted)).splitlines() == ["999 2777", "999", "999 440", "hidden"]
+
+
+async def test_limits_become_cgroup_values(box: Box) -> None:
+    files = ("memory/memory.limit_in_bytes", "cpu/cpu.shares", "cpu/cpu.cfs_quota_us", "memory.max", "cpu.max")
+    script = f"cd /sys/fs/cgroup; for f in {' '.join(files)}; do [ -e $f ] && cat $f; done; true"
+    limits = {"limits": {"memory": "64Mi", "cpu": "500m"}, "requests": {"cpu": "250m"}}
+    lines = (await box.output(pod(container(script, resources=limits), restartPolicy="Never"))).split()
+    assert str(64 * 2**20) in lines
+    assert "50000" in lines
+
+
+async def test_process_that_takes_too_much_memory_is_reported_as_killed(box: Box) -> None:
+    wanted = pod(
+        container("tail /dev/zero", resources={"limits": {"memory": "16Mi"}}),
+        restartPolicy="Never",
+    )
+    told = await box.finish(wanted)
+    assert told["containerStatuses"][0]["state"]["terminated"]["reason"] == "OOMKilled"
+
+
+# --- network
+
+
+async def test_names_of_a_pod(box: Box) -> None:
+    wanted = pod(
+        container("hostname; cat /etc/hosts; cat /etc/resolv.conf"),
+        hostname="web",
+        subdomain="site",
+        hostAliases=[{"ip": "1.2.3.4", "hostnames": ["a", "b"]}],
+        dnsPolicy="None",
+        dnsConfig={"nameservers": ["9.9.9.9"], "searches": ["x.y"], "options": [{"name": "ndots", "value": "2"}]},
+        restartPolicy="Never",
+    )
+    text = await box.output(wanted)
+    assert text.startswith("web\n# Kubernetes-managed hosts file.\n")
+    assert "\tweb.site.default.svc.cluster.local\tweb\n" in text
+    assert "1.2.3.4\ta\tb\n" in text
+    assert "nameserver 9.9.9.9" in text
+    assert "options ndots:2" in text
+
+
+async def test_host_network_shares_the_box_s_interfaces(box: Box) -> None:
+    told = await box.finish(pod(container("ip link show lo"), hostNetwork=True, restartPolicy="Never"))
+    assert told["podIP"] == HOST_IP if "podIP" in told else told["phase"] == "Succeeded"
+
+
+# --- probes and hooks
+
+
+async def test_readiness_follows_its_probe(box: Box) -> None:
+    probe = {"exec": {"command": ["test", "-e", "/tmp/ok"]}, "periodSeconds": 1, "failureThreshold": 1}
+    uid = box.send(pod(container(readinessProbe=probe)))
+    await box.hub.until(lambda: "Unhealthy" in box.reasons(uid))
+    assert not box.ready(uid)
+    await box.execute(uid, "touch", "/tmp/ok")
+    await box.hub.until(lambda: box.ready(uid))
+    await box.execute(uid, "rm", "/tmp/ok")
+    await box.hub.until(lambda: not box.ready(uid))
+    assert box.container(uid)["restartCount"] == 0
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        {"httpGet": {"port": "web", "path": "/index.html"}},
+        {"tcpSocket": {"port": 8080}},
+        {"exec": {"command": ["wget", "-q", "-O-", "http://127.0.0.1:8080/index.html"]}},
+    ],
+    ids=lambda handler: next(iter(handler)),
+)
+async def test_liveness_restarts_what_no_longer_answers(box: Box, handler: dict[str, object]) -> None:
+    server = "mkdir /w; echo hi > /w/index.html; (sleep 5; pkill httpd) & httpd -f -p 8080 -h /w; sleep 1000"
+    probe = {**handler, "periodSeconds": 1, "failureThreshold": 1, "initialDelaySeconds": 2}
+    ports = [{"name": "web", "containerPort": 8080}]
+    uid = box.send(pod(container(server, ports=ports, livenessProbe=probe), terminationGracePeriodSeconds=1))
+    await box.hub.until(lambda: box.container(uid).get("restartCount") == 1)
+    killing = [note.message for note in box.hub.events if note.reason == "Killing"]
+    assert any("failed liveness probe" in message for message in killing)
+
+
+async def test_startup_probe_holds_the_others_back(box: Box) -> None:
+    startup = {"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1, "failureThreshold": 100}
+    liveness = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
+    wanted = pod(container(startupProbe=startup, livenessProbe=liveness), terminationGracePeriodSeconds=1)
+    uid = box.send(wanted)
+    await box.hub.until(lambda: box.reasons(uid).count("Unhealthy") >= 3)
+    assert box.container(uid)["restartCount"] == 0
+    assert not box.container(uid)["started"]
+    await box.execute(uid, "touch", "/tmp/up")
+    await box.hub.until(lambda: box.container(uid)["restartCount"] == 1)
+
+
+async def test_hooks_run_after_the_start_and_before_the_stop(box: Box) -> None:
+    hooks = {
+        "postStart": {"exec": {"command": ["sh", "-c", "echo started > /v/log"]}},
+        "preStop": {"exec": {"command": ["sh", "-c", "echo stopping >> /v/log; sleep 1"]}},
+    }
+    share = [{"name": "v", "mountPath": "/v"}]
+    watcher = container(
+        "until grep -q stopping /v/log; do sleep 0.1; done; cat /v/log", name="w", volumeMounts=share
+    )
+    wanted = pod(
+        container(lifecycle=hooks, volumeMounts=share), watcher, volumes=[{"name": "v", "emptyDir": {}}],
+        terminationGracePeriodSeconds=10,
+    )  # fmt: skip
+    await box.run(wanted)
+    uid = wanted["metadata"]["uid"]
+    box.delete(wanted, grace=10)
+    await box.hub.until(lambda: "terminated" in box.container(uid, "w")["state"] and uid in box.hub.deleted)
+    assert box.container(uid, "w")["state"]["terminated"]["exitCode"] == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "script", "message"),
+    [
+        ("File", "echo -n done > /dev/termination-log; exit 1", "done"),
+        ("FallbackToLogsOnError", "echo it broke; exit 1", "it broke\n"),
+        ("FallbackToLogsOnError", "echo fine; exit 0", None),
+    ],
+)
+async def test_termination_message(box: Box, policy: str, script: str, message: str | None) -> None:
+    wanted = pod(container(script, terminationMessagePolicy=policy), restartPolicy="Never")
+    told = await box.finish(wanted)
+    assert told["containerStatuses"][0]["state"]["terminated"].get("message") == message
+
+
+# --- the end, and logs
+
+
+async def test_deleted_pod_leaves_nothing_behind(box: Box, tmp_path: Path) -> None:
+    wanted = pod(container(volumeMounts=[{"name": "m", "mountPath": "/m"}]))
+    wanted["spec"]["volumes"] = [{"name": "m", "emptyDir": {"medium": "Memory"}}]
+    await box.run(wanted)
+    uid = wanted["metadata"]["uid"]
+    box.delete(wanted)
+    await box.hub.until(lambda: uid in box.hub.deleted)
+    await box.hub.until(lambda: not box.manager.views())
+    assert box.hub.status[uid]["phase"] == "Succeeded"
+    assert not list((tmp_path / "root" / "pods").iterdir())
+    assert not list((tmp_path / "log").iterdir())
+    assert uid not in Path("/proc/self/mounts").read_text()
+
+
+async def test_shortened_grace_ends_a_pod_sooner(box: Box) -> None:
+    """A second deletion with less grace overtakes the first one, a sleeping preStop hook included."""
+    hook = {"preStop": {"sleep": {"seconds": 100}}}
+    wanted = pod(container(lifecycle=hook), terminationGracePeriodSeconds=200)
+    await box.run(wanted)
+    uid = wanted["metadata"]["uid"]
+    box.delete(wanted, grace=200)
+    await box.hub.until(lambda: "Killing" in box.reasons(uid))
+    box.delete(wanted, grace=1)
+    await box.hub.until(lambda: uid in box.hub.deleted, seconds=30)
+
+
+async def test_logs_by_tail_and_of_the_container_before(box: Box) -> None:
+    wanted = pod(container("echo one; echo two; test -e /v/again || { touch /v/again; exit 1; }; sleep 1000"))
+    wanted["spec"]["containers"][0]["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
+    wanted["spec"]["volumes"] = [{"name": "v", "emptyDir": {}}]
+    uid = box.send(wanted)
+    await box.hub.until(lambda: box.container(uid).get("restartCount") == 1 and box.ready(uid))
+    assert await box.log(wanted, previous=True) == "one\ntwo\n"
+    await box.hub.until(lambda: True)
+    assert (await box.log(wanted, tail_lines=1)) in {"two\n", "one\n"}
+    stamped = await box.log(wanted, previous=True, timestamps=True, tail_lines=1)
+    assert stamped.endswith(" two\n")
+
+
+async def test_followed_log_ends_with_the_container(box: Box) -> None:
+    wanted = pod(container("for i in 1 2 3; do echo $i; sleep 0.3; done"), restartPolicy="Never")
+    uid = box.send(wanted)
+    await box.hub.until(lambda: "running" in box.container(uid).get("state", {}))
+    assert await box.log(wanted, follow=True) == "1\n2\n3\n"
+
+
+# --- autonomy
+
+
+async def test_restarted_agent_adopts_what_runs(box: Box) -> None:
+    wanted = pod()
+    await box.run(wanted)
+    uid = wanted["metadata"]["uid"]
+    before = box.container(uid)["containerID"]
+    box.hub.away = True
+    await box.restart()
+    await box.hub.until(lambda: len(box.manager.views()) == 1)
+    patches = len(box.hub.patches)
+    box.hub.away = False
+    box.manager.link_restored()
+    await box.manager.tidy()
+    assert box.container(uid)["containerID"] == before
+    assert len(box.hub.patches) == patches, "nothing changed, so nothing is told"
+
+
+async def test_reboot_without_a_hub_brings_every_pod_back(containerd: sc.Containerd, tmp_path: Path) -> None:
+    """All processes, the sandbox's network and /run are gone; specs, ConfigMaps, Secrets and tokens come from
+    disk.
+    """
+    own = sc.Containerd(tmp_path / "ctd")
+    own.start()
+    own.load_basics()
+    try:
+        async with Box(own, tmp_path / "box") as box:
+            box.hub.put("ConfigMap", "default", "conf", data={"a": "1"})
+            box.hub.put("Secret", "default", "word", data={"s": base64.b64encode(b"hidden").decode()})
+            token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+            volumes = [
+                {"name": "conf", "configMap": {"name": "conf"}},
+                {"name": "all", "projected": {"sources": [token, {"secret": {"name": "word"}}]}},
+            ]
+            mounts = [{"name": "conf", "mountPath": "/c"}, {"name": "all", "mountPath": "/a"}]
+            wanted = pod(container(volumeMounts=mounts), volumes=volumes)
+            await box.run(wanted)
+            uid = wanted["metadata"]["uid"]
+            before = box.container(uid)["containerID"]
+            box.hub.away = True
+            await box.stop()
+            own.reboot()
+            box.lose_memory()
+            own.start()
+            await box.start()
+            await box.hub.until(lambda: box.manager.views()[0].containers == {"c": "running"})
+            box.hub.away = False
+            box.manager.link_restored()
+            await box.hub.until(lambda: box.container(uid)["containerID"] != before and box.ready(uid))
+            code, seen = await box.execute(uid, "sh", "-c", "cat /c/a /a/s; test -s /a/token")
+            assert (code, seen) == (0, "1hidden")
+            assert box.container(uid)["restartCount"] == 1
+    finally:
+        own.stop()
+
+
+async def test_restarted_runtime_harms_no_container(box: Box, containerd: sc.Containerd) -> None:
+    wanted = pod()
+    await box.run(wanted)
+    before = box.container(wanted["metadata"]["uid"])["containerID"]
+    containerd.kill()
+    assert not (await box.manager.engine()).ready
+    containerd.start()
+    later = pod()
+    await box.run(later)
+    assert box.container(wanted["metadata"]["uid"])["containerID"] == before
+    assert box.container(wanted["metadata"]["uid"])["restartCount"] == 0
+
+
+async def test_pod_that_ended_is_not_run_again_after_a_restart(box: Box) -> None:
+    wanted = pod(container("exit 0"), restartPolicy="Never")
+    await box.finish(wanted)
+    patches = len(box.hub.patches)
+    await box.restart()
+    await box.manager.tidy()
+    assert box.manager.views()[0].phase == "Succeeded"
+    assert len(box.hub.patches) == patches
+
+
+async def test_orphans_go_only_once_the_hub_has_spoken(box: Box, tmp_path: Path) -> None:
+    """A lost disk does not stop what runs; a list from the hub does."""
+    await box.run(pod())
+    await box.stop()
+    for file in tmp_path.glob("state.db*"):
+        file.unlink()
+    await box.start()
+    await box.manager.tidy()
+    assert box.containerd.ctr("tasks", "ls", "-q").split()
+    box.manager.set_desired([])
+    await box.manager.tidy()
+    assert not box.containerd.ctr("tasks", "ls", "-q").split()
