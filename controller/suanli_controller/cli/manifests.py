@@ -75,19 +75,26 @@ def _pieces(content: bytes) -> Iterator[bytes]:
         yield content
         return
     for document in _DOCUMENT.split(content):
-        starts = [found.start() for found in _ITEM.finditer(document)] if len(document) > _PIECE else []
-        if not starts or b"\nitems:" not in document[: starts[0]]:
-            yield document
-            continue
-        end = document.rfind(b"\nkind:")
-        if end < starts[-1]:
-            yield document
-            continue
-        begin = starts[0]
-        for start in [*starts[1:], end + 1]:
-            if start - begin >= _PIECE or start == end + 1:
-                yield b"kind: List\nitems:\n" + document[begin:start]
-                begin = start
+        yield from _items(document) if len(document) > _PIECE else (document,)
+
+
+def _items(document: bytes) -> Iterator[bytes]:
+    starts = [found.start() for found in _ITEM.finditer(document)]
+    end = document.rfind(b"\nkind:") + 1
+    plain = starts and b"\nitems:" in document[: starts[0]] and end > starts[-1] and not _has_anchors(document)
+    if not plain:
+        yield document
+        return
+    begin = starts[0]
+    for start in [*starts[1:], end]:
+        if start - begin >= _PIECE or start == end:
+            yield b"kind: List\nitems:\n" + document[begin:start]
+            begin = start
+
+
+def _has_anchors(document: bytes) -> bool:
+    """Whether a value may stand for one that was written elsewhere in the document."""
+    return b": &" in document or b"- &" in document
 
 
 def _documents(piece: bytes, path: Path) -> Iterator[bytes]:
@@ -96,10 +103,13 @@ def _documents(piece: bytes, path: Path) -> Iterator[bytes]:
         return
     if len(piece) > _SMALL:
         try:
-            parsed = ryml.emit_json(ryml.parse_in_arena(piece)).encode()
+            tree = ryml.parse_in_arena(piece)
+            if _has_anchors(piece):
+                tree.resolve()
+            parsed = ryml.emit_json(tree).encode()
             msgspec.json.decode(parsed, type=msgspec.Raw)
         except (RuntimeError, UnicodeError, ValueError, msgspec.DecodeError):
-            pass  # anchors, tags, mistakes: PyYAML knows better, or knows the line
+            pass  # tags, mistakes: PyYAML knows better, or knows the line
         else:
             yield parsed
             return

@@ -168,11 +168,21 @@ def test_a_list_is_read_like_its_items(run: Any) -> None:
 
 def test_a_large_file_is_read_the_same_way(run: Any) -> None:
     """Above a threshold another parser reads, piece by piece."""
-    nodes = [node(f"n{number:05}", "core", cpu="2") for number in range(20_000)]
-    items = yaml.dump({"apiVersion": "v1", "items": nodes, "kind": "List"}, Dumper=yaml.CSafeDumper)
-    assert len(items) > 1 << 22
-    plan = decoded(run(items, [workload("web", 40_001)], "-o", "json"))
-    assert (plan["placed"], plan["classes"][0]["nodes"]) == (40_000, 20_000)
+    one = yaml.safe_dump([node("NAME", "core", cpu="2", note="x" * 2000)])
+    items = (
+        "apiVersion: v1\nitems:\n" + "".join(one.replace("NAME", f"n{i:05}") for i in range(4000)) + "kind: List\n"
+    )
+    assert len(items) > 1 << 23
+    plan = decoded(run(items, [workload("web", 8001)], "-o", "json"))
+    assert (plan["placed"], plan["classes"][0]["nodes"]) == (8000, 4000)
+
+
+def test_anchors_are_understood_in_large_files_too(run: Any) -> None:
+    nodes = [node(f"n{number}", "core") for number in range(200)]
+    items = yaml.dump({"apiVersion": "v1", "items": nodes, "kind": "List"}, Dumper=yaml.SafeDumper)
+    assert "&id" in items
+    assert len(items) > 1 << 16
+    assert decoded(run(items, [workload("web", 1601)], "-o", "json"))["placed"] == 1600
 
 
 def test_a_node_without_a_target_is_left_out_and_said_so(run: Any) -> None:
