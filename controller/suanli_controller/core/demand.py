@@ -198,6 +198,17 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class RuledOut:
+    """Nodes of one hardware class in one target that take no more, under one reason."""
+
+    target: str
+    class_name: str
+    reason: str
+    nodes: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The answer for one demand.
 
@@ -212,6 +223,7 @@ class Decision:
     reasons: tuple[Reason, ...] = ()  # filled where something is unplaced, or when asked to explain
     notes: tuple[str, ...] = ()
     invalid: str = ""  # names the field, the value and the mend
+    ruled_out: tuple[RuledOut, ...] = ()  # `reasons` by target and class; filled when asked to explain
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Replicas by (target, variant): what to pass as `Demand.current` next time."""

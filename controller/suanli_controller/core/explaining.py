@@ -23,19 +23,47 @@ def reasons(filling: placement_fill.Filling, *, exhausted: bool) -> tuple[demand
     `exhausted`: something is left unplaced although nodes have room (a Job whole to one target): such a node counts
     under what it would lack once it is full.
     """
-    where = filling.where
-    codes = np.zeros(where.rows, np.uint8)
-    for index in range(len(filling.known.variants)):
-        np.maximum(
-            codes, _of_variant(filling, index, exhausted=exhausted), out=codes
-        )  # the variant that came furthest
-    ruled_out = codes[where.present[: where.rows] & (codes < statics.OK)]
-    counts = np.bincount(ruled_out, minlength=statics.OK)
+    codes = _codes(filling, exhausted=exhausted)
+    counts = np.bincount(codes[_closed(filling, codes)], minlength=statics.OK)
     return tuple(
         demand.Reason(names.NODE_REASONS[code], int(count), _detail(filling, code))
         for code, count in enumerate(counts.tolist())
         if count
     )
+
+
+def ruled_out(filling: placement_fill.Filling, *, exhausted: bool) -> tuple[demand.RuledOut, ...]:
+    """The same as `reasons`, apart by target and hardware class, sorted by them."""
+    where = filling.where
+    codes = _codes(filling, exhausted=exhausted)
+    rows = np.flatnonzero(_closed(filling, codes))
+    classes = where.facts["class"]
+    groups, counts = np.unique(
+        np.stack([where.target_of[rows], classes.codes[rows], codes[rows]]), axis=1, return_counts=True
+    )
+    found = (
+        demand.RuledOut(
+            target=where.targets[target].ref,
+            class_name=str(classes.values[class_code]),
+            reason=names.NODE_REASONS[code],
+            nodes=nodes,
+            detail=_detail(filling, code),
+        )
+        for (target, class_code, code), nodes in zip(groups.T.tolist(), counts.tolist(), strict=True)
+    )
+    return tuple(sorted(found, key=lambda each: (each.target, each.class_name, each.reason)))
+
+
+def _codes(filling: placement_fill.Filling, *, exhausted: bool) -> Codes:
+    """Of each row, why the variant that came furthest takes no more there."""
+    codes = np.zeros(filling.where.rows, np.uint8)
+    for index in range(len(filling.known.variants)):
+        np.maximum(codes, _of_variant(filling, index, exhausted=exhausted), out=codes)
+    return codes
+
+
+def _closed(filling: placement_fill.Filling, codes: Codes) -> columns.Mask:
+    return np.asarray(filling.where.present[: filling.where.rows] & (codes < statics.OK))
 
 
 def _detail(filling: placement_fill.Filling, code: int) -> str:

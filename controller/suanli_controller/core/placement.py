@@ -67,7 +67,8 @@ def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = Fa
     filling = placement_fill.Filling(where, one, known, stay)
     unplaced, partial = _fill(filling)
     explained = explaining.reasons(filling, exhausted=partial) if unplaced or always_explain else ()
-    return _decision(filling, unplaced, explained)
+    ruled_out = explaining.ruled_out(filling, exhausted=partial) if always_explain else ()
+    return _decision(filling, unplaced, explained, ruled_out)
 
 
 def _first_views(where: fleet.Fleet) -> views.Views:
@@ -181,7 +182,9 @@ def _daemon_set(
     _count_running(filling)
     explained = explaining.reasons(filling, exhausted=False)
     short = sum(each.nodes for each in explained if each.reason in explaining.SHORTAGES)
-    return _decision(filling, short, explained if short or always_explain or not filling.given else ())
+    ruled_out = explaining.ruled_out(filling, exhausted=False) if always_explain else ()
+    told = explained if short or always_explain or not filling.given else ()
+    return _decision(filling, short, told, ruled_out)
 
 
 def _count_running(filling: placement_fill.Filling) -> None:
@@ -199,7 +202,10 @@ def _count_running(filling: placement_fill.Filling) -> None:
 
 
 def _decision(
-    filling: placement_fill.Filling, unplaced: int, explained: tuple[demand.Reason, ...]
+    filling: placement_fill.Filling,
+    unplaced: int,
+    explained: tuple[demand.Reason, ...],
+    ruled_out: tuple[demand.RuledOut, ...] = (),
 ) -> demand.Decision:
     where, one = filling.where, filling.demand
     placements = sorted(
@@ -214,4 +220,4 @@ def _decision(
         for (target, variant), count in filling.given.items()
         if count
     )
-    return demand.Decision(one.key, tuple(placements), unplaced, explained, one.ask.notes)
+    return demand.Decision(one.key, tuple(placements), unplaced, explained, one.ask.notes, ruled_out=ruled_out)

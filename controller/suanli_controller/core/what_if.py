@@ -159,7 +159,7 @@ class Builder:
                 asks[key] = rules.ask_of(item, strategy)
             except (rules.InvalidTemplate, ValueError) as error:
                 invalid[key] = str(error)
-        wanted = [self._demand(self.inventory.workloads[key], ask) for key, ask in asks.items()]
+        wanted = [self.demand_of(self.inventory.workloads[key], ask) for key, ask in asks.items()]
         decided = dict(zip(asks, placement.place(self.fleet, wanted), strict=True))
         priorities = {key: each.priority for key, each in zip(asks, wanted, strict=True)}
         keys = [*self.inventory.workloads, *(key for key in invalid if key not in self.inventory.workloads)]
@@ -175,7 +175,8 @@ class Builder:
             warnings=tuple(self.inventory.warnings),
         )
 
-    def _demand(self, item: workload.ComputeWorkload, ask: demand.Ask) -> demand.Demand:
+    def demand_of(self, item: workload.ComputeWorkload, ask: demand.Ask) -> demand.Demand:
+        """What a workload asks for now, with what its status says that it has."""
         draining = {
             names.target(names.CLOUD_KIND, each.metadata.name)
             for each in self.inventory.clouds.values()
