@@ -57,7 +57,7 @@ class Carrier:
         self._problems: dict[str, Problem] = {}
         self._applied: dict[convergence.Key, int] = {}
         self._namespaces: set[str] = set()
-        self._queue: queue.WorkQueue[str] = queue.WorkQueue(f"carrier {there.ref}")
+        self._queue: queue.WorkQueue[str] = queue.WorkQueue("carrier")
 
     def want(self, workload_uid: str, wants: Wants) -> None:
         """Have this, and only this, of a workload from now on."""
@@ -154,12 +154,13 @@ class Carrier:
             await self.copies.sweep(wants.namespace, self._named(wants.namespace))
 
     async def _prepare(self, wants: Wants) -> None:
-        await self._ensure_namespace(wants.namespace)
+        await self.ensure_namespace(wants.namespace)
         await self.copies.bring(wants.namespace, wants.references)
         if wants.service_account:
             await self.copies.require_service_account(wants.namespace, wants.service_account)
 
-    async def _ensure_namespace(self, namespace: str) -> None:
+    async def ensure_namespace(self, namespace: str) -> None:
+        """Make a namespace where there is none. Raises errors.KubeError."""
         if namespace in self._namespaces:
             return
         labels = {names.HUB_UID_LABEL: self._hub_uid}

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from suanli_controller.api import cloud, core_v1, names
-from suanli_controller.core import affinity, fleet, hardware, requests
-from suanli_controller.kube import client, events, queue
+from suanli_controller.api import cloud, core_v1, fields, names
+from suanli_controller.core import affinity, capacity, centre, fleet, hardware, requests
+from suanli_controller.kube import client, events, queue, resources
 from suanli_controller.reconcile import carrier, cluster, copies
 
 log = structlog.get_logger(__name__)
@@ -51,6 +51,12 @@ class TargetState:
             self.nodes[name] = facts
         self.recount, self._sorts = True, None
 
+    def count(self, units: centre.UnitTable | None) -> list[fields.ClassCapacity]:
+        """Capacity by class, for a status; until something changes it need not be counted again."""
+        self.recount = False
+        counted = capacity.by_class((each, self.requested.get(each.name, {})) for each in self.nodes.values())
+        return capacity.status(counted, units)
+
     def request(self, node: str, amounts: Mapping[str, int], sign: int) -> None:
         """Add (1) or take away (-1) what a pod requests on a node."""
         held = self.requested.setdefault(node, {})
@@ -89,6 +95,7 @@ class City:
         self.waiting: set[str] = set()  # keys of workloads that more room or other nodes would change
         self.local = ""  # the Cloud that is the hub's own ordinary nodes, Cloud/NAME
         self._bound: dict[str, _Bound] = {}  # pod uid -> where it is counted
+        self._early: dict[str, set[str]] = {}  # node of the hub that is not known yet -> keys of pods on it
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pending: asyncio.TimerHandle | None = None
 
@@ -133,6 +140,8 @@ class City:
         """Take in what is said about a target; its nodes are told apart anew where that changes them."""
         state = self.targets.get(target.ref)
         known = state is not None and state.profiles == profiles and state.cluster == at
+        if target.local and self.local != target.ref:
+            self.local, known = target.ref, False
         if state is None:
             state = TargetState(target, at, profiles, hardware.Reader(target.ref, profiles))
             self.targets[target.ref] = state
@@ -149,6 +158,7 @@ class City:
         state = self.targets.pop(ref, None)
         if state is not None:
             self.fleet.remove_target(ref)
+            self.local = "" if self.local == ref else self.local
             self._read_again(state.cluster)
             self.wake_waiting()
 
@@ -181,7 +191,18 @@ class City:
             facts = after.reader.read(new)
             if self.fleet.upsert_node(facts):
                 after.put(facts.name, facts)
+        if there.ref == HUB and before is not after:
+            self._recount_pods(there, new or old, moved=before is not None)
         self.wake_waiting()
+
+    def _recount_pods(self, there: cluster.Cluster, node: core_v1.Node | None, *, moved: bool) -> None:
+        """Count the pods of a node of the hub that came after them, or went from one target to another."""
+        name = node.metadata.name if node is not None else ""
+        early = self._early.pop(name, set())
+        for key in list(there.pods.objects) if moved else early:
+            pod = there.pods.objects.get(key)
+            if pod is not None and pod.spec.node_name == name:
+                self.pod_changed(there, pod, pod)
 
     def pod_changed(self, there: cluster.Cluster, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
         """Count a pod where it is bound, while it holds resources."""
@@ -208,7 +229,9 @@ class City:
             return None
         node = there.nodes.get(pod.spec.node_name)
         if node is None and there.ref == HUB:
-            return None  # which target's it is, is not known before its node is; then it is counted
+            # which target's it is, is not known before its node is; then it is counted
+            self._early.setdefault(pod.spec.node_name, set()).add(resources.key_of(pod))
+            return None
         target = there.ref if node is None else self.target_of(there, node)
         return _Bound(target, pod.spec.node_name, amounts) if target in self.targets else None
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import structlog
 
-from suanli_controller.api import cloud, fields, names
-from suanli_controller.core import capacity, centre, cloud_status, conditions, fleet, storage
+from suanli_controller.api import cloud, names
+from suanli_controller.core import centre, cloud_status, conditions, fleet, storage
 from suanli_controller.core.cloud_status import Finding, View
 from suanli_controller.kube import client, connection, errors, events, informer, kinds, kubeconfig, resources
 from suanli_controller.reconcile import city, clearing, cluster, writing
@@ -50,7 +50,7 @@ class Clouds:
         self._connected: dict[str, tuple[str, str, str]] = {}  # cloud -> Secret's name, key and resourceVersion
         self._expires: dict[str, dt.datetime | None] = {}
         self._claimed: set[str] = set()
-        self._counted: dict[str, float] = {}  # cloud -> loop time of the last count
+        self._counted: dict[str, float] = {}  # target -> loop time of the last count
         items.subscribe(self._item_changed)
         secrets.subscribe(self._secret_changed)
 
@@ -81,15 +81,16 @@ class Clouds:
                 tasks.create_task(self._reconcile(name), name=f"cloud {name}")
 
     async def _recount(self) -> None:
-        """Wake every Cloud whose capacity changed since it was counted."""
+        """Wake every Cloud and EdgeSite whose capacity changed since it was counted."""
         while True:
             await asyncio.sleep(RECOUNT_SECONDS)
             now = asyncio.get_running_loop().time()
             for ref, state in self.city.targets.items():
                 kind, _, name = ref.partition("/")
                 pause = max(RECOUNT_SECONDS, len(state.nodes) / NODES_PER_SECOND)
-                if kind == names.CLOUD_KIND and state.recount and now - self._counted.get(name, 0.0) >= pause:
-                    self.city.clouds.add(name)
+                if state.recount and now - self._counted.get(ref, 0.0) >= pause:
+                    self._counted[ref] = now
+                    (self.city.clouds if kind == names.CLOUD_KIND else self.city.sites).add(name)
 
     async def _reconcile(self, name: str) -> None:
         try:
@@ -129,8 +130,9 @@ class Clouds:
         name, reference = item.metadata.name, item.spec.access.kubeconfig_secret_ref
         ref = names.target(names.CLOUD_KIND, name)
         if reference is None:
-            self.city.local = ref
-            return None
+            first = self._first_local()
+            message = f"Cloud {first} is the hub's own nodes already; delete one of the two"
+            return None if first == name else Finding("False", names.LOCAL_TAKEN, message)
         secret = self.secrets.get(reference.name, self.city.namespace)
         where = f"Secret {self.city.namespace}/{reference.name}"
         if secret is None:
@@ -149,6 +151,11 @@ class Clouds:
         self.city.add_cluster(ref, client.Client(way))
         self._connected[name], self._expires[name] = version, expires
         return None
+
+    def _first_local(self) -> str:
+        """The Cloud that is the hub's own nodes: they can be counted once, so the oldest has them."""
+        local = [each.metadata for each in self.items.objects.values() if each.spec.access.local is not None]
+        return min(local, key=lambda meta: (str(meta.creation_timestamp), meta.name)).name if local else ""
 
     async def _read_kubeconfig(self, reference: cloud.SecretKeyRef) -> connection.Connection:
         secret = await self.city.hub.get(resources.SECRETS, reference.name, self.city.namespace)
@@ -170,8 +177,8 @@ class Clouds:
             await self.city.remove_cluster(ref)
         if self.items.get(name) is None:
             self.city.remove_target(ref)
-            self._counted.pop(name, None)
-            self.city.local = "" if self.city.local == ref else self.city.local
+            self._counted.pop(ref, None)
+            self.city.clouds.add(self._first_local())
             self.city.wake_workloads()
 
     # --- examining
@@ -250,9 +257,10 @@ class Clouds:
             ready=finding is None,
             rtt_microseconds=there.link.rtt_microseconds if there else None,
             labels=item.metadata.labels,
-            local=spec.access.local is not None,
+            local=spec.access.local is not None and self._first_local() == item.metadata.name,
         )
-        self.city.set_target(target, city.HUB if target.local else ref, spec.node_profiles, draining=spec.draining)
+        at = ref if spec.access.local is None else city.HUB
+        self.city.set_target(target, at, spec.node_profiles, draining=spec.draining)
         self.city.targets[ref].examined = finding is None or finding.reason != _CONNECTING
         if was != (target.ready, spec.draining):
             self.city.wake_workloads()
@@ -262,10 +270,11 @@ class Clouds:
         view = View(finding=finding, credential_expires=self._expires.get(item.metadata.name))
         if there is not None and finding is None:
             state = self.city.targets[names.target(names.CLOUD_KIND, item.metadata.name)]
+            self._counted[state.target.ref] = asyncio.get_running_loop().time()
             view = View(
                 version=there.link.version.git_version,
                 nodes=tuple(state.nodes.values()),
-                classes=self._classes(item, state),
+                classes=tuple(state.count(self.units())),
                 storage=storage.left(there.storage_capacities.objects.values(), there.volumes.objects.values()),
                 rtt_microseconds=there.link.rtt_microseconds,
                 credential_expires=view.credential_expires,
@@ -274,13 +283,6 @@ class Clouds:
         if status != item.status:
             self._announce(item, status)
             await writing.status(self.city.hub, kinds.CLOUDS, item, status)
-
-    def _classes(self, item: cloud.Cloud, state: city.TargetState) -> tuple[fields.ClassCapacity, ...]:
-        """Capacity by class, counted anew where something changed."""
-        state.recount = False
-        self._counted[item.metadata.name] = asyncio.get_running_loop().time()
-        counted = capacity.by_class((each, state.requested.get(each.name, {})) for each in state.nodes.values())
-        return tuple(capacity.status(counted, self.units()))
 
     def _announce(self, item: cloud.Cloud, status: cloud.CloudStatus) -> None:
         before = conditions.get(item.status.conditions, names.READY)

@@ -61,14 +61,15 @@ def stuck(here: city.City, uid: str, now: dt.datetime) -> tuple[dict[Place, int]
 def _unbound(here: city.City, uid: str) -> Iterator[tuple[Place, dt.datetime]]:
     for ref, each in here.carriers.items():
         for pod in each.there.pods_of(uid):
-            since = _unschedulable_since(pod)
+            since = unschedulable_since(pod)
             if since is not None:
                 labels = pod.metadata.labels
                 site, variant = labels.get(names.PLACED_SITE_LABEL, ""), labels.get(names.VARIANT_LABEL, "")
                 yield (target_at(here, ref, site), variant), since
 
 
-def _unschedulable_since(pod: core_v1.Pod) -> dt.datetime | None:
+def unschedulable_since(pod: core_v1.Pod) -> dt.datetime | None:
+    """Since when its scheduler says that it cannot bind a pod; None where it does not say so."""
     if pod.spec.node_name or pod.metadata.deletion_timestamp is not None:
         return None
     for each in pod.status.conditions:

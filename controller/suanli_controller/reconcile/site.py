@@ -8,14 +8,14 @@ import asyncio
 import datetime as dt
 import secrets
 import string
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 import structlog
 
 from suanli_controller.api import core_v1, names
 from suanli_controller.api import site as sites
-from suanli_controller.core import conditions, enrolment, fleet
+from suanli_controller.core import centre, conditions, enrolment, fleet
 from suanli_controller.kube import errors, events, informer, resources, review
 from suanli_controller.reconcile import city as city_module
 from suanli_controller.reconcile import cluster, csr, leave
@@ -45,8 +45,14 @@ _CLUSTER_BINDINGS = resources.Resource(
 class Sites:
     """Reconciles the EdgeSites of `city`, whose hub must be followed already (`city.add_cluster`)."""
 
-    def __init__(self, city: city_module.City, recorder: events.Recorder) -> None:
+    def __init__(
+        self,
+        city: city_module.City,
+        recorder: events.Recorder,
+        units: Callable[[], centre.UnitTable | None] = lambda: None,
+    ) -> None:
         self.city = city
+        self.units = units
         self.api = city.hub
         self.recorder = recorder
         self.queue = city.sites
@@ -183,6 +189,8 @@ class Sites:
 
     async def _report(self, site: sites.EdgeSite, boxes: Sequence[core_v1.Node], bound: str, leaving: int) -> None:
         status = status_of(site, boxes, bound, leaving, dt.datetime.now(dt.UTC))
+        state = self.city.targets[names.target(names.SITE_KIND, site.metadata.name)]
+        status = msgspec.structs.replace(status, classes=state.count(self.units()))
         log.info("site", name=site.metadata.name, boxes=status.boxes, ready=status.ready_boxes, leaving=leaving)
         if status == site.status:
             return
