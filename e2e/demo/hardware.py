@@ -1,5 +1,7 @@
 """The demo's two clouds: 40 nodes of the city, labelled with our facts, and 24 of a district, labelled with none."""
 
+from dataclasses import replace
+
 from suanli_clusters import SimulatedNode, fleet
 
 OPENEULER = "openEuler 22.03 (LTS-SP3)"
@@ -27,12 +29,8 @@ INTEL = SimulatedNode(
     capacity=_capacity(64, 256),
 )
 
-HYGON = SimulatedNode(
-    name="",
-    os_image=KYLIN,
-    kernel="4.19.90-52.22.v2207.ky10.x86_64",
-    labels=_facts("hygon", "kylin-v10", "v3"),
-    capacity=_capacity(64, 256),
+HYGON = replace(
+    INTEL, os_image=KYLIN, kernel="4.19.90-52.22.v2207.ky10.x86_64", labels=_facts("hygon", "kylin-v10", "v3")
 )
 
 KUNPENG = SimulatedNode(
@@ -44,13 +42,9 @@ KUNPENG = SimulatedNode(
     capacity=_capacity(16, 64),
 )
 
-ASCEND = SimulatedNode(
-    name="",
-    architecture="arm64",
-    os_image=OPENEULER,
-    kernel="5.10.0-182.0.0.95.oe2203sp3.aarch64",
-    labels=_facts("kunpeng-920", "openeuler", "v8.2"),
-    # Kept for those who need the NPUs.
+# Tainted: kept for those who need the NPUs.
+ASCEND = replace(
+    KUNPENG,
     taints=({"key": "huawei.com/Ascend910", "effect": "NoSchedule"},),
     capacity=_capacity(192, 1536, **{"huawei.com/Ascend910": "8"}),
 )
@@ -64,14 +58,7 @@ PHYTIUM = SimulatedNode(
     capacity=_capacity(64, 128),
 )
 
-PHYTIUM_64K = SimulatedNode(
-    name="",
-    architecture="arm64",
-    os_image=KYLIN,
-    kernel="4.19.90-52.22.v2207.ky10.aarch64",
-    labels={"node.kubernetes.io/instance-type": "ft64.xlarge-64k"},
-    capacity=_capacity(64, 128),
-)
+PHYTIUM_64K = replace(PHYTIUM, labels={"node.kubernetes.io/instance-type": "ft64.xlarge-64k"})
 
 
 def municipal() -> list[SimulatedNode]:
