@@ -31,15 +31,16 @@ async def lead(
     here = city.City(hub, hub_uid, namespace, recorder)
     items = informer.Informer(hub, kinds.WORKLOADS)
     clouds = informer.Informer(hub, kinds.CLOUDS)
+    algorithms = informer.Informer(hub, kinds.ALGORITHMS)
     secrets = informer.Informer(hub, resources.SECRETS.metadata_only, namespace=namespace)
     try:
         here.add_cluster(city.HUB, hub)
         priorities = here.carriers[city.HUB].there.priority_classes
         for_clouds = cloud.Clouds(here, clouds, secrets)
-        for_workloads = workload.Workloads(here, items, priorities, strategy)
+        for_workloads = workload.Workloads(here, items, priorities, algorithms, strategy)
         for_sites = site.Sites(here, recorder)
         async with asyncio.TaskGroup() as tasks:
-            for each in (items, clouds, secrets, recorder):
+            for each in (items, clouds, algorithms, secrets, recorder):
                 tasks.create_task(each.run())
             await asyncio.gather(*(each.synced.wait() for each in (clouds, secrets)))
             for_clouds.introduce()
@@ -48,7 +49,7 @@ async def lead(
             tasks.create_task(csr.CertificateRequests(hub, recorder).run())
             for start in also:
                 tasks.create_task(start(here))
-            await asyncio.gather(items.synced.wait(), for_sites.sites.synced.wait())
+            await asyncio.gather(*(each.synced.wait() for each in (items, algorithms, for_sites.sites)))
             await _targets_known(here, for_sites)
             tasks.create_task(for_workloads.run())
     finally:

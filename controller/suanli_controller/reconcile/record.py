@@ -1,9 +1,15 @@
 """What is remembered of one workload beside its object. All of it can be read again after a restart."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from suanli_controller.api import names, workload
-from suanli_controller.core import convergence, demand, intent, objects, rules, workload_status
+import msgspec
+
+from suanli_controller.api import algorithm, names, workload
+from suanli_controller.core import catalogue, convergence, demand, intent, objects, rules, workload_status
+
+Basis = tuple[object, ...]
+"""Generations: of the workload, and of the algorithm that it takes its builds from."""
 
 
 @dataclass(slots=True)
@@ -15,8 +21,9 @@ class Record:
     given: intent.Intent | None = None  # none before the first look
     decision: demand.Decision | None = None
     ask: demand.Ask | None = None
-    ask_generation: int = -1
-    checked_generation: int = -1  # whose template an API server was asked about
+    builds: tuple[workload.Variant, ...] = ()  # its own variants, or those of its algorithm
+    basis: Basis = ()  # what `ask` was made from
+    checked: Basis = ()  # what an API server was asked about
     invalid: str = ""  # why the template cannot be used
     full: dict[str, float] = field(default_factory=dict)  # target -> until when, monotonic seconds
     reported: float = float("-inf")  # monotonic seconds of the last write of the status
@@ -26,6 +33,15 @@ class Record:
     def uid(self) -> str:
         """The workload's uid, which survives neither deletion nor recreation under the same name."""
         return self.item.metadata.uid
+
+    @property
+    def built(self) -> workload.ComputeWorkload:
+        """The workload with the builds that it runs as its variants."""
+        if self.item.spec.algorithm_ref is None:
+            return self.item
+        return msgspec.structs.replace(
+            self.item, spec=msgspec.structs.replace(self.item.spec, variants=list(self.builds))
+        )
 
     @property
     def is_deleting(self) -> bool:
@@ -40,10 +56,7 @@ class Record:
     @property
     def is_prepared(self) -> bool:
         """It has our finalizer, and its template was checked."""
-        return (
-            self.checked_generation == self.item.metadata.generation
-            and names.WORKLOAD_FINALIZER in self.item.metadata.finalizers
-        )
+        return self.checked == self.basis and names.WORKLOAD_FINALIZER in self.item.metadata.finalizers
 
     @property
     def is_placeable(self) -> bool:
@@ -62,19 +75,30 @@ class Record:
         written = {(each.target, each.variant) for each in self.item.status.placements}
         return self.given is None or written.issuperset(self.given.standing)
 
-    def take(self, item: workload.ComputeWorkload, strategy: demand.Strategy | None) -> None:
+    def take(
+        self,
+        item: workload.ComputeWorkload,
+        algorithms: Callable[[str], algorithm.Algorithm | None],
+        strategy: demand.Strategy | None,
+    ) -> None:
         """Take in an object from the cache, which may be older than what we wrote."""
         if _version(item) >= _version(self.item):
             self.item = item
-        generation = self.item.metadata.generation
-        if self.ask_generation == generation:
+        reference = self.item.spec.algorithm_ref
+        entry = algorithms(reference.name) if reference else None
+        basis = (
+            self.item.metadata.generation,
+            *((entry.metadata.uid, entry.metadata.generation) if entry else ()),
+        )
+        if self.basis == basis:
             return
-        self.ask_generation, self.invalid = generation, ""
+        self.basis, self.invalid, self.ask = basis, "", None
         self.made.clear()
         try:
-            self.ask = rules.ask_of(self.item, strategy)
+            self.builds = catalogue.builds_of(self.item.spec, entry)
+            self.ask = rules.ask_of(self.built, strategy)
         except rules.InvalidTemplate as error:
-            self.ask, self.invalid = None, str(error)
+            self.invalid = str(error)
 
 
 def _version(item: workload.ComputeWorkload) -> int:

@@ -80,9 +80,7 @@ async def _way(hub: client.Client, item: cloud.Cloud, namespace: str) -> connect
         raise errors.InvalidKubeconfig(f"data.{reference.key}", "is not base64") from error
 
 
-def _take_hub(
-    found: Survey, nodes: Iterable[core_v1.Node], pods: Iterable[core_v1.Pod], now: dt.datetime
-) -> None:
+def _take_hub(found: Survey, nodes: Iterable[core_v1.Node], pods: Iterable[core_v1.Pod], now: dt.datetime) -> None:
     """The hub's own nodes: a site's boxes, and the ordinary ones where a Cloud means them."""
     local = next(
         (name for name, each in found.builder.inventory.clouds.items() if each.spec.access.local is not None), ""
@@ -98,9 +96,7 @@ def _take_hub(
         _take_pod(found, pod, target_of.get(pod.spec.node_name, ""), now)
 
 
-def _take_cloud(
-    found: Survey, item: cloud.Cloud, read: Objects | BaseException, now: dt.datetime
-) -> None:
+def _take_cloud(found: Survey, item: cloud.Cloud, read: Objects | BaseException, now: dt.datetime) -> None:
     ref = names.target(names.CLOUD_KIND, item.metadata.name)
     reported = places.as_reported(item)
     if isinstance(read, BaseException):

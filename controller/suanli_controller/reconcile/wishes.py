@@ -67,7 +67,7 @@ def _holds(here: city.City, record: Record, target: str) -> bool:
 
 
 def _wants(here: city.City, record: Record, places: list[Place]) -> carrier.Wants:
-    item = record.item
+    item = record.built
     pod = item.spec.template.get("spec", {})
     account = pod.get("serviceAccountName", "default")
     builds = {each.name for each in item.spec.variants} or {names.DEFAULT_VARIANT}
@@ -94,7 +94,7 @@ def _want(here: city.City, record: Record, place: Place) -> convergence.Want:
     share, placed = _share(record, place), _placed(here, record, place)
     want = record.made.get((share, placed))
     if want is None:
-        manifest = objects.generate(record.item, share, placed)
+        manifest = objects.generate(record.built, share, placed)
         want = record.made[share, placed] = convergence.Want(
             manifest=manifest,
             replicas=manifest["spec"].get("parallelism" if record.is_job else "replicas"),

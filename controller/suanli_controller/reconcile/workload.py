@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import msgspec
 import structlog
 
-from suanli_controller.api import core_v1, names, workload
+from suanli_controller.api import algorithm, core_v1, names, workload
 from suanli_controller.core import conditions, demand, intent, objects, placement, rules, workload_status
 from suanli_controller.kube import errors, events, informer, kinds, resources
 from suanli_controller.reconcile import city, dry_run, observation, wishes, writing
@@ -40,16 +40,19 @@ class Workloads:
         here: city.City,
         items: informer.Informer[workload.ComputeWorkload],
         priorities: informer.Informer[core_v1.PriorityClass],
+        algorithms: informer.Informer[algorithm.Algorithm],
         strategy: demand.Strategy | None = None,
     ) -> None:
         self.city = here
         self.items = items
         self.priorities = priorities
+        self.algorithms = algorithms
         self.strategy = strategy
         self.records: dict[str, Record] = {}
         self.checks = dry_run.Checks(here.hub, here.hub_uid)
         self._writing = asyncio.Semaphore(AT_ONCE)
         items.subscribe(self._item_changed)
+        algorithms.subscribe(self._algorithm_changed)
 
     def _item_changed(self, old: workload.ComputeWorkload | None, new: workload.ComputeWorkload | None) -> None:
         item = new or old
@@ -61,6 +64,15 @@ class Workloads:
         else:
             named[meta.uid] = objects.references(item.spec.template)
         self.city.workloads.add(resources.key_of(item))
+
+    def _algorithm_changed(self, old: algorithm.Algorithm | None, new: algorithm.Algorithm | None) -> None:
+        if old is not None and new is not None and old.metadata.generation == new.metadata.generation:
+            return
+        changed = new or old
+        for key, record in self.records.items():
+            reference = record.item.spec.algorithm_ref
+            if changed is not None and reference is not None and reference.name == changed.metadata.name:
+                self.city.workloads.add(key)
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
@@ -94,7 +106,7 @@ class Workloads:
         if record is None:
             record = self.records[key] = Record(key, item)
             self.city.keys[record.uid] = key
-        record.take(item, self.strategy)
+        record.take(item, self.algorithms.get, self.strategy)
         if record.given is None:
             record.given = intent.load(item.status, observation.seen(self.city, record.uid))
         return True
@@ -187,11 +199,11 @@ class Workloads:
 
     async def _prepare(self, record: Record) -> None:
         """Before anything is placed: the finalizer, and a template that an API server accepts."""
-        item = record.item
+        basis = record.basis
         await self._keep_finalizer(record, present=True)
         if not record.invalid:
-            record.invalid = await self.checks.refusal(record.item)
-        record.checked_generation = item.metadata.generation
+            record.invalid = await self.checks.refusal(record.built)
+        record.checked = basis
 
     async def _take_leave(self, record: Record) -> None:
         """Have everything deleted everywhere; what does not answer is waited for, unless it is abandoned."""
@@ -230,7 +242,7 @@ class Workloads:
     async def _report(self, record: Record, *, at_once: bool = False) -> None:
         """Write the status where it says something new; counts that still move are gathered for a second."""
         status = workload_status.status_of(
-            record.item, observation.report(self.city, record), dt.datetime.now(dt.UTC)
+            record.built, observation.report(self.city, record), dt.datetime.now(dt.UTC)
         )
         if status == record.item.status:
             return
