@@ -4,6 +4,7 @@ clusters          starts named clusters; they live until the tests end
 hub               a cluster that tests share: make namespaces of your own in it, and leave the cluster as it was
 cloud_factory     starts clusters for one test, for those that stop or flood them
 backend           a hub and a second cloud, on kwok or, with --clusters=kind, on kind
+city              the operator over `backend`: its hub is the Cloud `local`, its second cloud the Cloud `cloud`
 """
 
 import itertools
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from suanli_clusters import Cluster, Clusters, Options, kind
-from suanli_clusters.backend import Backend, Simulated
+from suanli_clusters.backend import Backend, Need, Simulated
+from suanli_operator import City, Operator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,3 +72,18 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         pytest.skip(f"kind: {reason}")
     with kind.clusters() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def city(backend: Backend, clusters: Clusters) -> Iterator[City]:
+    """A node of each architecture in both clouds, and the operator, which runs until the tests end."""
+    for member in (backend.hub, backend.cloud):
+        backend.need(member, Need("amd64"), Need("arm64"))
+    made = City(backend.hub)
+    made.register_local("local", tier="Municipal", district="370800")
+    made.register(backend.cloud, name="cloud", district="370811")
+    with Operator(clusters, backend.hub, backend.hub.kubeconfig) as operator:
+        made.operator = operator
+        for name in ("local", "cloud"):
+            made.until_cloud(name, "True", "Connected", seconds=30)
+        yield made

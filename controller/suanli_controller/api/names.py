@@ -94,6 +94,7 @@ UNREACHABLE: Final = "Unreachable"
 VERSION_TOO_OLD: Final = "VersionTooOld"
 CLAIMED_BY_OTHER_HUB: Final = "ClaimedByOtherHub"
 PROFILES_CONFLICT: Final = "ProfilesConflict"
+LOCAL_TAKEN: Final = "LocalTaken"
 
 # Reasons on a ComputeWorkload beside those of nodes below.
 NAME_TAKEN: Final = "NameTaken"

@@ -178,7 +178,8 @@ class Clouds:
         if self.items.get(name) is None:
             self.city.remove_target(ref)
             self._counted.pop(ref, None)
-            self.city.clouds.add(self._first_local())
+            if (first := self._first_local()) != "":
+                self.city.clouds.add(first)  # it may have the hub's nodes now
             self.city.wake_workloads()
 
     # --- examining
