@@ -40,6 +40,15 @@ def ref(path: str) -> dict[str, object]:
     return {"fieldRef": {"fieldPath": path}}
 
 
+def mounts() -> str:
+    return Path("/proc/self/mounts").read_text()
+
+
+def forget_disk(folder: Path) -> None:
+    for file in folder.glob("state.db*"):
+        file.unlink()
+
+
 # --- running and reporting
 
 
@@ -137,7 +146,9 @@ async def test_wrong_build_is_named(box: Box, containerd: sc.Containerd) -> None
 
 
 async def test_illegal_instruction_is_named_as_a_wrong_build(box: Box) -> None:
-    told = await box.finish(pod(container("kill -ILL $$"), restartPolicy="Never"))
+    told = await box.finish(
+        pod(container("cat /dev/zero > /dev/null & kill -ILL $!; wait $!"), restartPolicy="Never")
+    )
     ended = told["containerStatuses"][0]["state"]["terminated"]
     assert ended["exitCode"] == 132
     assert ended["reason"] == "WrongBuild"
@@ -407,7 +418,7 @@ async def test_readiness_follows_its_probe(box: Box) -> None:
     ids=lambda handler: next(iter(handler)),
 )
 async def test_liveness_restarts_what_no_longer_answers(box: Box, handler: dict[str, object]) -> None:
-    server = "mkdir /w; echo hi > /w/index.html; (sleep 5; pkill httpd) & httpd -f -p 8080 -h /w; sleep 1000"
+    server = "mkdir /w; echo hi > /w/index.html; httpd -f -p 8080 -h /w & sleep 5; kill $!; sleep 1000"
     probe = {**handler, "periodSeconds": 1, "failureThreshold": 1, "initialDelaySeconds": 2}
     ports = [{"name": "web", "containerPort": 8080}]
     uid = box.send(pod(container(server, ports=ports, livenessProbe=probe), terminationGracePeriodSeconds=1))
@@ -476,7 +487,7 @@ async def test_deleted_pod_leaves_nothing_behind(box: Box, tmp_path: Path) -> No
     assert box.hub.status[uid]["phase"] == "Succeeded"
     assert not list((tmp_path / "root" / "pods").iterdir())
     assert not list((tmp_path / "log").iterdir())
-    assert uid not in Path("/proc/self/mounts").read_text()
+    assert uid not in mounts()
 
 
 async def test_shortened_grace_ends_a_pod_sooner(box: Box) -> None:
@@ -595,8 +606,7 @@ async def test_orphans_go_only_once_the_hub_has_spoken(box: Box, tmp_path: Path)
     """A lost disk does not stop what runs; a list from the hub does."""
     await box.run(pod())
     await box.stop()
-    for file in tmp_path.glob("state.db*"):
-        file.unlink()
+    forget_disk(tmp_path)
     await box.start()
     await box.manager.tidy()
     assert box.containerd.ctr("tasks", "ls", "-q").split()

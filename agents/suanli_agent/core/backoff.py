@@ -29,8 +29,8 @@ def until(entry: Optional[Backoff], finished: float, spec_hash: str) -> float:
 
     A changed spec starts at once: the new image may be the cure.
     """
-    if entry is None or entry.spec_hash != spec_hash or _expired(entry, finished):
-        return finished
+    if entry is None or entry.spec_hash != spec_hash or entry.since >= finished or _expired(entry, finished):
+        return finished  # since is this very death: the start that it waits for was granted already
     return finished + entry.seconds
 
 
@@ -38,6 +38,8 @@ def after_start(entry: Optional[Backoff], finished: float, spec_hash: str) -> Ba
     """The entry for a container that died at finished and is now started again."""
     if entry is None or entry.spec_hash != spec_hash or _expired(entry, finished):
         return Backoff(FIRST_SECONDS, finished, spec_hash)
+    if entry.since >= finished:
+        return entry
     return Backoff(min(entry.seconds * 2, LIMIT_SECONDS), finished, spec_hash)
 
 

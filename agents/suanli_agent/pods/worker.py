@@ -384,9 +384,9 @@ class Worker:
             if record.exited and record.id not in self._read:
                 self._read.add(record.id)
                 message = messages.read(record, starter.message_file(home, record.name, record.attempt))
-                if message:
-                    self._view.amend(view.with_message(record, message))
-                if status.wrong_build(record):
+                told = view.with_message(record, message) if message else record
+                self._view.amend(told)
+                if status.wrong_build(told):
                     self._event(record.name, "Warning", "WrongBuild", status.WRONG_BUILD)
 
     def _supervise_probes(self) -> None:
