@@ -4,6 +4,7 @@
 same code. There is no preemption: what is placed is never driven out by a higher priority that comes later.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,8 +56,9 @@ def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = Fa
     if wrong:
         return _unchanged(one, wrong)
     known = registry.of(one.ask)
-    if known.plain and one.replicas == 1 and not (always_explain or _has_history(where, one)):
-        return _single(where, one, known)
+    if known.plain and one.replicas == 1 and not _has_history(where, one):
+        decision = _single(where, one, known)
+        return _explained(decision, placement_fill.Filling(where, one, known, {})) if always_explain else decision
     stay = placement_keep.kept(where, one, known)
     if one.ask.kind is demand.Kind.DAEMON_SET:
         return _daemon_set(where, one, known, always_explain=always_explain)
@@ -69,6 +71,15 @@ def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = Fa
     explained = explaining.reasons(filling, exhausted=partial) if unplaced or always_explain else ()
     ruled_out = explaining.ruled_out(filling, exhausted=partial) if always_explain else ()
     return _decision(filling, unplaced, explained, ruled_out)
+
+
+def _explained(decision: demand.Decision, filling: placement_fill.Filling) -> demand.Decision:
+    """The same decision, with what rules out the nodes that take no more."""
+    return dataclasses.replace(
+        decision,
+        reasons=explaining.reasons(filling, exhausted=False),
+        ruled_out=explaining.ruled_out(filling, exhausted=False),
+    )
 
 
 def _first_views(where: fleet.Fleet) -> views.Views:
