@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 import msgspec
-import yaml
 
 from suanli_controller.api import centre, cloud, core_v1, names, site, workload
-from suanli_controller.cli import manifests
+from suanli_controller.cli import manifests, tables
 from suanli_controller.core import demand, quantity, what_if
 
 FILES = click.Path(path_type=Path)
@@ -126,16 +125,8 @@ _CENTRES = msgspec.json.Decoder(centre.ComputeCentre)
 _PRIORITIES = msgspec.json.Decoder(core_v1.PriorityClass)
 
 
-def _json(made: what_if.Plan) -> str:
-    return msgspec.json.format(msgspec.json.encode(made), indent=2).decode() + "\n"
-
-
-def _yaml(made: what_if.Plan) -> str:
-    return yaml.safe_dump(msgspec.to_builtins(made), sort_keys=False, allow_unicode=True, width=110)
-
-
 def _table(made: what_if.Plan) -> str:
-    return "\n".join([*_columns(_workload_rows(made)), "", *_columns(_class_rows(made)), ""])
+    return "\n".join([*tables.columns(_workload_rows(made)), "", *tables.columns(_class_rows(made)), ""])
 
 
 def _workload_rows(made: what_if.Plan) -> Iterator[tuple[str, ...]]:
@@ -169,11 +160,4 @@ def _amounts(amounts: dict[str, str]) -> str:
     return " ".join(f"{name}={amount}" for name, amount in amounts.items()) or "-"
 
 
-def _columns(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    lines = list(rows)
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-
-
-_PRINTERS: dict[str, Callable[[Any], str]] = {"json": _json, "yaml": _yaml, "table": _table}
+_PRINTERS: dict[str, Callable[[Any], str]] = {**tables.PRINTERS, "table": _table}

@@ -2,8 +2,11 @@
 
 import click
 
+from suanli_controller.cli.cloud import cloud
+from suanli_controller.cli.completion import completion
 from suanli_controller.cli.crds import crds
 from suanli_controller.cli.dashboard import dashboard
+from suanli_controller.cli.explain import explain
 from suanli_controller.cli.plan import plan
 from suanli_controller.cli.run import run
 from suanli_controller.cli.token import token
@@ -15,8 +18,11 @@ def cli() -> None:
     """Suanli: one control plane over a city's clouds and edge boxes."""
 
 
+cli.add_command(cloud)
+cli.add_command(completion)
 cli.add_command(crds)
 cli.add_command(dashboard)
+cli.add_command(explain)
 cli.add_command(plan)
 cli.add_command(run)
 cli.add_command(token)

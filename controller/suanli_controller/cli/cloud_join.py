@@ -1,0 +1,227 @@
+"""How `cloud join` does it: check, make the account, fetch its token, try it, register it. Each may be repeated."""
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import yaml
+
+from suanli_controller.api import names
+from suanli_controller.core import cloud_access, cloud_status
+from suanli_controller.kube import client, connection, errors, kinds, kubeconfig, resources
+from suanli_controller.kube.resources import Json, Resource
+
+MANAGER = "suanli-cli"  # not the controller's: an apply by one must not take back what the other said
+TOKEN_SECONDS = 30.0
+"""How long the cloud's controller-manager may take to fill the token in; it takes milliseconds."""
+
+_RESOURCES: Mapping[str, Resource[Any]] = {
+    "Namespace": resources.NAMESPACES,
+    "ServiceAccount": resources.SERVICE_ACCOUNTS,
+    "Secret": resources.SECRETS,
+    "Cloud": kinds.CLOUDS,
+    "ClusterRole": Resource("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", dict, namespaced=False),
+    "ClusterRoleBinding": Resource(
+        "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", dict, namespaced=False
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to join; `cloud` is None for the hub's own cluster, `server` is empty to take the cloud kubeconfig's."""
+
+    name: str
+    hub: connection.Connection
+    cloud: connection.Connection | None
+    server: str
+    namespace: str
+    spec: Mapping[str, Any]
+    dry_run: bool
+
+
+async def join(plan: Plan) -> None:
+    """Do it, telling each step. Raises click.ClickException or errors.KubeError."""
+    async with client.Client(plan.hub) as hub:
+        await _check_hub(hub, plan)
+        if plan.cloud is None:
+            await _register(hub, plan, {"local": {}})
+            return
+        async with client.Client(plan.cloud) as cloud:
+            await _check_cloud(hub, cloud, plan)
+            _tell_grants(plan)
+            token, authority = await _make_account(cloud, dry_run=plan.dry_run)
+            content = await _kubeconfig(plan, plan.cloud, token, authority)
+            if not plan.dry_run:
+                await _try(content, plan)
+            await _store(hub, plan, content)
+            # written whole, so that a Cloud that was local changes sides
+            access = {"kubeconfigSecretRef": {"name": plan.name, "key": "kubeconfig"}}
+            await _register(hub, plan, access)
+
+
+# --- check
+
+
+async def _check_hub(hub: client.Client, plan: Plan) -> None:
+    try:
+        await hub.list_bytes(kinds.CLOUDS, "", {"limit": "1"})
+    except errors.NotFound as error:
+        mend = "run `suanli-controller crds | kubectl apply --server-side -f -` against it first"
+        raise click.ClickException(f"the hub {plan.hub.server} does not know the kind Cloud: {mend}") from error
+    except errors.KubeError as error:
+        raise click.ClickException(f"the hub: {error.reason}: {error.message}") from error
+
+
+async def _check_cloud(hub: client.Client, cloud: client.Client, plan: Plan) -> None:
+    try:
+        version = await cloud.version()
+        found = await cloud.get(resources.CONFIG_MAPS, names.HUB_CONFIG_MAP, names.SYSTEM_NAMESPACE)
+        owner = found.data.get("hubUid", "")
+    except errors.NotFound:
+        owner = ""
+    except errors.KubeError as error:
+        raise click.ClickException(f"the cloud {plan.name}: {error.reason}: {error.message}") from error
+    if cloud_status.is_too_old(version.number):
+        oldest = ".".join(map(str, cloud_status.OLDEST))
+        raise click.ClickException(f"the cloud runs Kubernetes {version.git_version}; {oldest} or later is needed")
+    own = (await hub.get(resources.NAMESPACES, "kube-system")).metadata.uid
+    if owner not in ("", own):
+        mark = f"ConfigMap {names.SYSTEM_NAMESPACE}/{names.HUB_CONFIG_MAP}"
+        raise click.ClickException(
+            f"the cloud belongs to the hub with uid {owner}: {mark} there says so. Delete its Cloud on that hub "
+            "first, or that ConfigMap if the hub is gone"
+        )
+
+
+# --- in the cloud
+
+
+def _tell_grants(plan: Plan) -> None:
+    account = f"{names.SYSTEM_NAMESPACE}/{cloud_access.ACCOUNT}"
+    click.echo(f"{_would(plan)}ServiceAccount {account} in {plan.name} may, in all namespaces:", err=True)
+    for grant in cloud_access.GRANTS:
+        what = ", ".join(f"{each}.{grant.group}" if grant.group else each for each in grant.resources)
+        click.echo(f"  {what}\n      {' '.join(grant.verbs)}: {grant.why}", err=True)
+    click.echo(
+        "  Whoever may make pods in a namespace can use its Secrets and accounts: treat the hub as you treat "
+        "this account.",
+        err=True,
+    )
+
+
+def _would(plan: Plan) -> str:
+    return "(dry run) " if plan.dry_run else ""
+
+
+async def _make_account(cloud: client.Client, *, dry_run: bool) -> tuple[str, str]:
+    """The account's token, and the cloud's authority as PEM; what a dry run cannot know says so."""
+    for manifest in cloud_access.account():
+        await _write(cloud, manifest, dry_run=dry_run)
+    if dry_run:
+        return "<made by the cloud>", ""
+    return await _token(cloud)
+
+
+async def _token(cloud: client.Client) -> tuple[str, str]:
+    name, namespace = cloud_access.TOKEN_SECRET, names.SYSTEM_NAMESPACE
+    try:
+        async with asyncio.timeout(TOKEN_SECONDS):
+            while True:
+                data = (await cloud.get(resources.SECRETS, name, namespace)).data
+                if "token" in data:
+                    return _decoded(data["token"]), _decoded(data.get("ca.crt", ""))
+                await asyncio.sleep(0.2)
+    except TimeoutError as error:
+        raise click.ClickException(
+            f"Secret {namespace}/{name} in the cloud has had no token for {TOKEN_SECONDS:.0f} s: "
+            "does its kube-controller-manager run?"
+        ) from error
+
+
+def _decoded(text: str) -> str:
+    return base64.b64decode(text).decode()
+
+
+async def _kubeconfig(plan: Plan, way: connection.Connection, token: str, authority: str) -> bytes:
+    """The operator's own way there, with the new account in place of the operator."""
+    server = plan.server or way.server
+    if not server.startswith("https:"):
+        raise click.ClickException(
+            f"{server}: the hub sends a token there, so the server must begin with https://; name it with --server"
+        )
+    cluster = {
+        "server": server,
+        "certificate-authority-data": base64.b64encode(way.ca or authority.encode()).decode(),
+        "tls-server-name": way.tls_server_name,
+        "proxy-url": way.proxy,
+    }
+    return yaml.safe_dump(cloud_access.kubeconfig(plan.name, cluster, token), sort_keys=False).encode()
+
+
+async def _try(content: bytes, plan: Plan) -> None:
+    """Use the new account once, from here: a wrong server or authority is better known now."""
+    try:
+        async with client.Client(kubeconfig.from_secret(content)) as account:
+            await _list_nodes(account, tries=20)
+    except errors.Unreachable as error:
+        if plan.server:  # named for the hub's network, which need not be ours
+            click.echo(f"cannot try {plan.server} from here: {error.message}", err=True)
+            return
+        raise
+
+
+async def _list_nodes(account: client.Client, tries: int) -> None:
+    try:
+        await account.list_bytes(resources.NODES, "", {"limit": "1"})
+    except (errors.Unauthorized, errors.Forbidden):
+        if tries <= 1:
+            raise
+        await asyncio.sleep(0.25)  # the cloud's caches follow its own writes in a moment
+        await _list_nodes(account, tries - 1)
+
+
+# --- on the hub
+
+
+async def _store(hub: client.Client, plan: Plan, content: bytes) -> None:
+    await _write(hub, cloud_access.hub_namespace(plan.namespace), dry_run=plan.dry_run)
+    secret = cloud_access.kubeconfig_secret(plan.name, plan.namespace, base64.b64encode(content).decode())
+    await _write(hub, secret, dry_run=plan.dry_run)
+
+
+async def _register(hub: client.Client, plan: Plan, access: Json) -> None:
+    """Make the Cloud, or change in it what was named, so that running it again takes nothing back."""
+    spec = {"access": access, **plan.spec}
+    if plan.dry_run:
+        await _write(hub, cloud_access.cloud(plan.name, spec), dry_run=True)
+        return
+    try:
+        absent = {"local": None, "kubeconfigSecretRef": None}
+        change = {"spec": {**spec, "access": absent | access}}
+        await hub.patch(kinds.CLOUDS.metadata_only, plan.name, "", change)
+        click.echo(f"Cloud/{plan.name} updated")
+    except errors.NotFound:
+        spec = {"tier": "District", **spec}
+        await hub.create(kinds.CLOUDS.metadata_only, cloud_access.cloud(plan.name, spec))
+        click.echo(f"Cloud/{plan.name} created")
+    click.echo(f"watch it: kubectl wait --for=condition=Ready cloud/{plan.name}", err=True)
+
+
+async def _write(api: client.Client, manifest: Json, *, dry_run: bool) -> None:
+    meta = manifest["metadata"]
+    where = f"{meta['namespace']}/" if "namespace" in meta else ""
+    if dry_run:
+        click.echo("---\n" + yaml.safe_dump(_without_secrets(manifest), sort_keys=False), nl=False)
+        return
+    await api.apply(_RESOURCES[manifest["kind"]].metadata_only, manifest, manager=MANAGER)
+    click.echo(f"{manifest['kind']}/{where}{meta['name']} applied in {api.connection.server}")
+
+
+def _without_secrets(manifest: Json) -> Json:
+    if "data" not in manifest:
+        return manifest
+    return {**manifest, "data": dict.fromkeys(manifest["data"], "<kubeconfig with the account's token, base64>")}
