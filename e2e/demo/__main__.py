@@ -28,6 +28,13 @@ from suanli_clusters.controller import ControllerError, Operator
 
 HERE = Path(__file__).parent
 CLOUDS = {"jining-core": hardware.municipal, "rencheng": hardware.district}
+KNOWN = {
+    "jining-core": "--tier Municipal --district 370800 --provider huawei --clearance Core --uplink-mbps 10000",
+    "rencheng": "--tier District --district 370811 --provider inspur --clearance Important --uplink-mbps 1000"
+    f" --profile-file {HERE / 'rencheng-profiles.yaml'}",
+}
+"""What the city knows of its clouds, as options of `cloud join`."""
+
 SETTLE_SECONDS = 90
 STAYS_UNPLACED = "training"
 """The sample that fits nowhere, and is to say so."""
@@ -60,8 +67,7 @@ def join(hub: Cluster, clouds: Mapping[str, Cluster], steps: Steps) -> None:
     controller.install(hub)
     for name, cloud in clouds.items():
         steps.say(f"joining {name}: an account of its own in the cloud, its credentials on the hub")
-        controller.join(hub, cloud)
-    hub.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(HERE / "clouds.yaml"))
+        controller.join(hub, cloud, *KNOWN[name].split())
 
 
 def settle(hub: Cluster, operator: Operator) -> None:

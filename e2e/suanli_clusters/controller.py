@@ -63,7 +63,9 @@ class Operator:
 def running(clusters: Clusters, hub: Member, *options: str) -> Iterator[Operator]:
     """The operator for the block; its log is a file in the clusters' folder."""
     log = clusters.folder / f"operator-{hub.name}.log"
-    command = [str(PROGRAM), "run", "--kubeconfig", str(hub.kubeconfig), "--namespace", NAMESPACE, *options]
+    command = [str(PROGRAM), "run", "--kubeconfig", str(hub.kubeconfig), "--namespace", NAMESPACE]
+    # No metrics: their port is one for the machine, and another operator may run here.
+    command += ["--metrics", "off", *options]
     with (
         log.open("ab") as output,
         # A session of its own: Ctrl-C is for us, and the operator ends when we have done with it.
