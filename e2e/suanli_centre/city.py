@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from suanli_controller.view import board, model, sums
+from suanli_controller.core import capacity, centre, hardware
+from suanli_controller.view import board, model, rows
 
 DAY = 86_400
 GIB = 1024**3
@@ -113,6 +114,15 @@ CENTRE = model.Centre(
     ),
 )  # fmt: skip
 
+TABLE = centre.UnitTable(
+    {each.family: each.milli_units_per_core for each in CENTRE.families},
+    {
+        (each.resource, each.model): centre.Accelerator(each.milli_units, each.gigaflops_fp16, each.gigaops_int8)
+        for each in CENTRE.accelerators
+    },
+)
+DOMESTIC = centre.DomesticList(frozenset(CENTRE.domestic.families), frozenset(CENTRE.domestic.oses))
+
 # name, tier, district, provider, clearance, shapes with their number of nodes
 CLOUDS = (
     ("jining-core", "Municipal", "370811", "huawei", "Core", {"ascend": 24, "kunpeng": 60, "hygon": 30}),
@@ -176,7 +186,7 @@ def recount(leader: board.Board, now: int) -> None:
 def _counted(leader: board.Board, place: model.Cloud | model.Site, now: int) -> model.Cloud | model.Site:
     nodes = leader.nodes_of(place.target)
     ready = sum(n.ready for n in nodes)
-    classes = sums.capacities(nodes, *sums.table_of(leader.centre))
+    classes = rows.of_classes(capacity.by_class((_facts(n), n.requested) for n in nodes), TABLE, DOMESTIC)
     if isinstance(place, model.Cloud):
         return msgspec.structs.replace(place, nodes=len(nodes), ready_nodes=ready, classes=classes)
     whole = ready == len(nodes)
@@ -187,6 +197,14 @@ def _counted(leader: board.Board, place: model.Cloud | model.Site, now: int) -> 
             type="Ready", status="True" if whole else "False", reason="BoxesReady" if whole else "BoxesNotReady",
             message="" if whole else f"{len(nodes) - ready} of {len(nodes)} boxes are silent", since=now - DAY,
         ),
+    )  # fmt: skip
+
+
+def _facts(row: model.Node) -> hardware.NodeFacts:
+    return hardware.NodeFacts(
+        name=row.name, target=row.target, labels={}, taints=(), allocatable=row.allocatable, capacity=row.capacity,
+        ready=row.ready, cordoned=row.cordoned, hardware=hardware.Hardware(), placeable=hardware.Hardware(),
+        class_name=row.class_key, selectors={},
     )  # fmt: skip
 
 

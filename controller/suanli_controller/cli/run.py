@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import uuid
 from typing import Any
 
 import click
@@ -15,7 +16,8 @@ import structlog
 from suanli_controller import settings
 from suanli_controller.core import demand
 from suanli_controller.kube import client, elector, errors, kubeconfig
-from suanli_controller.reconcile import operator
+from suanli_controller.reconcile import city, operator, showing
+from suanli_controller.view import board, lead, server
 
 LEASE = "suanli-controller"
 log = structlog.get_logger(__name__)
@@ -105,7 +107,9 @@ def configure_log(chosen: settings.Run) -> None:
 
 
 async def _main(chosen: settings.Run) -> None:
-    """Stand for leader, lead, and go home on a signal; a lost Lease ends the process, and a new one stands again."""
+    """Stand for leader, lead, and go home on a signal; a lost Lease ends the process, and a new one stands
+    again.
+    """
     way = kubeconfig.hub(chosen.kubeconfig, chosen.context)
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # we are in one
@@ -125,4 +129,18 @@ async def _main(chosen: settings.Run) -> None:
 
 async def _lead(hub: client.Client, chosen: settings.Run) -> None:
     strategy = demand.Strategy(chosen.strategy) if chosen.strategy else None
-    await operator.lead(hub, chosen.namespace, strategy=strategy)
+    also = (_stream(hub, chosen, chosen.view),) if chosen.view is not None else ()
+    await operator.lead(hub, chosen.namespace, strategy=strategy, also=also)
+
+
+def _stream(hub: client.Client, chosen: settings.Run, address: tuple[str, int]) -> operator.Start:
+    """What the dashboard reads: rows of what the leader knows, and the server that streams them."""
+
+    async def start(here: city.City, caches: showing.Caches) -> None:
+        shown = board.Board(uuid.uuid4().hex)
+        where = server.Settings(host=address[0], port=address[1])
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(showing.Showing(here, caches, shown).run())
+            tasks.create_task(lead.run(shown, hub, chosen.namespace, where, chosen.view_advertise))
+
+    return start

@@ -9,6 +9,8 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from suanli_controller.api import centre as api
+
 Resources = Mapping[str, int]
 
 DIMENSIONS = ("architecture", "family", "os", "accelerator", "class", "tier", "district", "provider", "target")
@@ -101,41 +103,6 @@ class Holding:
     amounts: Amounts
 
 
-@dataclass(frozen=True, slots=True)
-class NodeAmounts:
-    """What one node adds to its class."""
-
-    class_key: str
-    ready: bool
-    cordoned: bool
-    allocatable: Resources
-    capacity: Resources
-    requested: Resources
-
-
-def by_class(nodes: Iterable[NodeAmounts]) -> dict[str, Amounts]:
-    """The amounts of each class, sorted by its name: unready and cordoned nodes offer nothing, but are there."""
-    totals: dict[str, Amounts] = {}
-    for node in nodes:
-        amounts = _of_node(node)
-        held = totals.get(node.class_key)
-        totals[node.class_key] = amounts if held is None else add(held, amounts)
-    return dict(sorted(totals.items()))
-
-
-def _of_node(node: NodeAmounts) -> Amounts:
-    open_ = node.ready and not node.cordoned
-    free = {name: max(amount - node.requested.get(name, 0), 0) for name, amount in node.allocatable.items()}
-    return Amounts(
-        nodes=1,
-        ready_nodes=int(node.ready),
-        allocatable=node.allocatable if open_ else {},
-        capacity=node.capacity,
-        requested=node.requested,
-        largest_free=free if open_ else {},
-    )
-
-
 @functools.lru_cache(maxsize=8192)
 def class_parts(class_key: str) -> ClassParts:
     """Raises ValueError where the name has not four parts."""
@@ -143,6 +110,22 @@ def class_parts(class_key: str) -> ClassParts:
     if len(parts) != 4:
         raise ValueError(f"class {class_key!r}: must read architecture.family.os.accelerator")
     return ClassParts(*parts)
+
+
+def table_of(spec: api.ComputeCentreSpec) -> UnitTable:
+    """The unit table that a ComputeCentre gives."""
+    return UnitTable(
+        {each.family: each.milli_units_per_core for each in spec.unit_table.families},
+        {
+            (each.resource, each.model): Accelerator(each.milli_units, each.gigaflops_fp16, each.gigaops_int8)
+            for each in spec.unit_table.accelerators
+        },
+    )
+
+
+def domestic_of(spec: api.ComputeCentreSpec) -> DomesticList:
+    """What a ComputeCentre lists as domestic."""
+    return DomesticList(frozenset(spec.domestic.families), frozenset(spec.domestic.oses))
 
 
 def is_domestic(class_key: str, domestic: DomesticList) -> bool:
@@ -182,6 +165,11 @@ def with_units(amounts: Amounts, class_key: str, table: UnitTable, domestic: Dom
         requested_units=units_of(table, class_key, amounts.requested),
         domestic_milli=capacity.milli if is_domestic(class_key, domestic) else 0,
     )
+
+
+def counted(holding: Holding, table: UnitTable, domestic: DomesticList) -> Holding:
+    """The holding, counted in compute units."""
+    return replace(holding, amounts=with_units(holding.amounts, holding.class_key, table, domestic))
 
 
 def add(left: Amounts, right: Amounts) -> Amounts:

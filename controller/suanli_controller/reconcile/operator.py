@@ -9,14 +9,16 @@ import structlog
 from suanli_controller.api import names
 from suanli_controller.core import demand
 from suanli_controller.kube import client, events, informer, kinds, resources
-from suanli_controller.reconcile import city, cloud, csr, site, workload
+from suanli_controller.reconcile import algorithm, centre, city, cloud, csr, showing, site, workload
 
 log = structlog.get_logger(__name__)
 
 START_SECONDS = 20.0
-"""How long the first decision waits for clouds that have not answered yet: what they hold is better known than not."""
+"""How long the first decision waits for clouds that have not answered yet: what they hold is better known than
+not.
+"""
 
-Start = Callable[[city.City], Coroutine[Any, Any, None]]
+Start = Callable[[city.City, showing.Caches], Coroutine[Any, Any, None]]
 
 
 async def lead(
@@ -32,24 +34,31 @@ async def lead(
     items = informer.Informer(hub, kinds.WORKLOADS)
     clouds = informer.Informer(hub, kinds.CLOUDS)
     algorithms = informer.Informer(hub, kinds.ALGORITHMS)
+    centres = informer.Informer(hub, kinds.CENTRES)
     secrets = informer.Informer(hub, resources.SECRETS.metadata_only, namespace=namespace)
     try:
         here.add_cluster(city.HUB, hub)
         priorities = here.carriers[city.HUB].there.priority_classes
-        for_clouds = cloud.Clouds(here, clouds, secrets)
+        units = centre.Units(centres)
+        for_clouds = cloud.Clouds(here, clouds, secrets, units)
+        for_sites = site.Sites(here, recorder, units)
+        for_centre = centre.Centre(here, centres, clouds, for_sites.sites)
         for_workloads = workload.Workloads(here, items, priorities, algorithms, strategy)
-        for_sites = site.Sites(here, recorder)
         async with asyncio.TaskGroup() as tasks:
-            for each in (items, clouds, algorithms, secrets, recorder):
+            for each in (items, clouds, algorithms, centres, secrets, here.sources, recorder):
                 tasks.create_task(each.run())
             await asyncio.gather(*(each.synced.wait() for each in (clouds, secrets)))
             for_clouds.introduce()
             tasks.create_task(for_clouds.run())
             tasks.create_task(for_sites.run())
+            tasks.create_task(for_centre.run())
+            tasks.create_task(algorithm.Algorithms(hub, algorithms, items).run())
             tasks.create_task(csr.CertificateRequests(hub, recorder).run())
+            caches = showing.Caches(centres, clouds, for_sites.sites, items, algorithms)
             for start in also:
-                tasks.create_task(start(here))
+                tasks.create_task(start(here, caches))
             await asyncio.gather(*(each.synced.wait() for each in (items, algorithms, for_sites.sites)))
+            here.workloads_known = True
             await _targets_known(here, for_sites)
             tasks.create_task(for_workloads.run())
     finally:

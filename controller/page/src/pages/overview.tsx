@@ -128,9 +128,9 @@ export function Counters() {
   return (
     <ul class="counters">
       {rows.map(([key, ready, all, href]) => (
-        <li key={key} class={ready < all ? "short" : ""}>
+        <li key={key}>
           <Linked href={href}>
-            <b>{number(ready)}<small> / {number(all)}</small></b>
+            <b>{number(ready)}<small> / {number(all)}</small>{ready < all && <em> −{number(all - ready)}</em>}</b>
             <span>{t(key)}</span>
           </Linked>
         </li>
@@ -157,7 +157,7 @@ export function Strata() {
   const inUnits = counted(sum(cells.value));
   const size = (of: Sum) => (inUnits ? milli(of.units) : (of.allocatable.cpu ?? 0));
   const load = (of: Sum) => (inUnits ? milli(of.requestedUnits) : (of.requested.cpu ?? 0));
-  const most = Math.max(...[...tiers.values()].map((rows) => size(sum(rows))), 1);
+  const city = size(sum(cells.value));
   return (
     <ul class="strata">
       {TIERS.filter((tier) => tiers.has(tier)).map((tier) => {
@@ -167,22 +167,22 @@ export function Strata() {
         segments.sort((a, b) => size(b.all) - size(a.all));
         return (
           <li key={tier}>
-            <h3>{t(tier as Key)}</h3>
+            <h3>{t(tier as Key)} <small>{percent(size(all), city)}</small></h3>
             <p>
               <b>{inUnits ? units(size(all)) : cores(size(all))}</b> {t(inUnits ? "unitsShort" : "cores")}
               <span>{percent(load(all), size(all))} {t("used")}</span>
             </p>
-            <div class="band" style={{ width: `${Math.max(6, 100 * Math.sqrt(size(all) / most))}%` }}>
+            <div class="band">
               {segments.map((segment) => (
                 <a
                   key={segment.key}
                   class={`segment ${hue(parts(segment.key).architecture)} ${segment.key.endsWith("+") ? "boosted" : ""}`}
-                  href={`/nodes?tier=${tier}&family=${parts(segment.key).family}`}
-                  style={{ flexGrow: String(Math.max(size(segment.all), size(all) * 0.02)) }}
+                  href={allowed.value?.totalsOnly ? undefined : `/nodes?tier=${tier}&family=${parts(segment.key).family}`}
+                  style={{ flexGrow: String(Math.max(size(segment.all), size(all) * 0.015)) }}
                   title={segmentTitle(segment.key, segment.all, size, load)}
                 >
                   <i style={{ width: percentWidth(load(segment.all), size(segment.all)) }} />
-                  <span>{pretty(parts(segment.key).family)}</span>
+                  <span>{size(segment.all) > size(all) * LABELLED ? pretty(parts(segment.key).family) : ""}</span>
                 </a>
               ))}
             </div>
@@ -192,6 +192,8 @@ export function Strata() {
     </ul>
   );
 }
+
+const LABELLED = 0.13; // of a band: a narrower segment has no room for its name
 
 function segmentOf(cell: Total): string {
   const { architecture, family, accelerator } = parts(cell.key.class ?? "");
@@ -217,7 +219,7 @@ export function Families({ most = 8 }: { most?: number }) {
     <ul class="bars">
       {groups.slice(0, most).map(({ key, all }) => (
         <li key={key}>
-          <a href={`/nodes?family=${parts(key).family}`}>
+          <a href={allowed.value?.totalsOnly ? undefined : `/nodes?family=${parts(key).family}`}>
             <span><b class={`arch ${hue(parts(key).architecture)}`}>{parts(key).architecture}</b> {pretty(parts(key).family)}</span>
             <Rods used={all.requested.cpu ?? 0} whole={all.allocatable.cpu ?? 0} hue={hue(parts(key).architecture)} count={30} label={pretty(parts(key).family)} />
             <span class="number">{cores(all.allocatable.cpu ?? 0)} <small>{t("cores")}</small></span>
@@ -240,7 +242,7 @@ export function Accelerators({ most = 6 }: { most?: number }) {
         const cards = accelerators(all.allocatable);
         return (
           <li key={key}>
-            <a href={`/nodes?accelerator=${encodeURIComponent(key)}`}>
+            <a href={allowed.value?.totalsOnly ? undefined : `/nodes?accelerator=${encodeURIComponent(key)}`}>
               <span>{pretty(key)}</span>
               <Rods used={accelerators(all.requested)} whole={cards} hue="gold" count={30} label={pretty(key)} />
               <span class="number">{number(accelerators(all.requested))} / {number(cards)}</span>

@@ -57,12 +57,18 @@ function Board() {
   return (
     <>
       <Hero whole={sum(cells.value)} rods={48} />
-      <Panel class="tiers" title={t("byTier")}><Strata /></Panel>
-      <Panel class="districts" title={t("byDistrict")}>{hasMap() ? <DistrictMap /> : <DistrictTreemap />}</Panel>
-      <Panel class="families" title={t("byFamily")}><Families most={6} /></Panel>
-      <Panel class="accelerators" title={t("byAccelerator")}><Accelerators most={4} /></Panel>
-      {allowed.value?.totals && <Panel class="over-time" title={t("overTime")} note={t("lastDay")}><HistoryChart seconds={86_400} /></Panel>}
-      <Panel class="alerts" title={t("alerts")} note={String(alerts.value.length)}><AlertList rows={alerts.value.slice(0, SHOWN_ALERTS)} /></Panel>
+      <Panel class="districts" title={t("byDistrict")}>
+        {hasMap() ? <DistrictMap width={600} height={600} /> : <DistrictTreemap />}
+      </Panel>
+      <div class="column">
+        <Panel class="tiers" title={t("byTier")} note={centre.value && t("unitTable", { version: centre.value.tableVersion })}><Strata /></Panel>
+        {allowed.value?.totals && <Panel class="over-time" title={t("overTime")} note={t("lastDay")}><HistoryChart seconds={86_400} /></Panel>}
+      </div>
+      <div class="column">
+        <Panel class="families" title={t("byFamily")}><Families most={6} /></Panel>
+        <Panel class="accelerators" title={t("byAccelerator")}><Accelerators most={3} /></Panel>
+        <Panel class="alerts" title={t("alerts")} note={String(alerts.value.length)}><AlertList rows={alerts.value.slice(0, SHOWN_ALERTS)} /></Panel>
+      </div>
     </>
   );
 }

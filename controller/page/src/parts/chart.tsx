@@ -24,12 +24,14 @@ export interface Ink {
   rem: number;
 }
 
+const WALL = 1.3; // labels are read from further away
+
 function ink(): Ink {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string) => style.getPropertyValue("--" + name).trim();
   return {
     text: of("text"), faint: of("faint"), line: of("line"), panel: of("panel"), amd64: of("amd64"), arm64: of("arm64"),
-    loong64: of("loong64"), other: of("other"), gold: of("gold"), general: of("general"), rem: parseFloat(style.fontSize),
+    loong64: of("loong64"), other: of("other"), gold: of("gold"), general: of("general"), rem: parseFloat(style.fontSize) * (document.documentElement.classList.contains("on-wall") ? WALL : 1),
   };
 }
 

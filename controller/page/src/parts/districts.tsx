@@ -30,62 +30,102 @@ export function hasMap(): boolean {
   return (centre.value?.districts.filter((district) => district.position).length ?? 0) > 1;
 }
 
-const WIDTH = 640;
-const HEIGHT = 400;
-const MARGIN = 64;
-
-/** Degrees to the drawing: equal distances, as near as a city is small. */
-function projection(): (east: number, north: number) => [number, number] {
-  const points = (centre.value?.districts ?? []).flatMap((d) => (d.position ? [d.position] : []));
-  const middle = (values: number[]) => (Math.max(...values) + Math.min(...values)) / 2;
-  const span = (values: number[]) => Math.max(Math.max(...values) - Math.min(...values), 1);
-  const easts = points.map((p) => p.eastE6);
-  const norths = points.map((p) => p.northE6);
-  const squeeze = Math.cos((middle(norths) / 1e6) * (Math.PI / 180));
-  const scale = Math.min((WIDTH - 2 * MARGIN) / (span(easts) * squeeze), (HEIGHT - 2 * MARGIN) / span(norths));
-  return (east, north) => [
-    WIDTH / 2 + (east - middle(easts)) * squeeze * scale,
-    HEIGHT / 2 - (north - middle(norths)) * scale,
-  ];
+interface Drawn {
+  code: string;
+  spot: Spot | undefined;
+  x: number;
+  y: number;
+  radius: number;
 }
 
-export function DistrictMap({ onPick }: { onPick?: (code: string) => void }) {
-  const place = projection();
+/** Degrees to the drawing, filling it: a city's map is a diagram, and north stays up. */
+function drawing(width: number, height: number): Drawn[] {
+  const districts = (centre.value?.districts ?? []).filter((district) => district.position);
   const found = new Map(spots().map((spot) => [spot.code, spot]));
   const most = Math.max(...[...found.values()].map((spot) => spot.size), 1);
-  const districts = (centre.value?.districts ?? []).filter((district) => district.position);
-  const hub = districts.find((d) => d.code === [...found.keys()][0]) ?? districts[0];
-  const [hubX, hubY] = hub?.position ? place(hub.position.eastE6, hub.position.northE6) : [0, 0];
+  const scale = (values: number[], from: number, to: number) => {
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    return (value: number) => (high > low ? from + ((value - low) / (high - low)) * (to - from) : (from + to) / 2);
+  };
+  const across = scale(districts.map((d) => d.position!.eastE6), SIDE, width - SIDE);
+  const down = scale(districts.map((d) => d.position!.northE6), height - SIDE, SIDE - 12);
+  const rows = districts.map(({ code, position }) => {
+    const spot = found.get(code);
+    const radius = spot?.size ? SMALLEST + (LARGEST - SMALLEST) * Math.sqrt(spot.size / most) : 4;
+    return { code, spot, radius, x: across(position!.eastE6), y: down(position!.northE6) };
+  });
+  return apart(rows, width, height);
+}
+
+const SIDE = 62;
+const SMALLEST = 11;
+const LARGEST = 58;
+const NAME_HEIGHT = 34; // below a bubble that is too small to hold its name
+const NAME_HALF = 30;
+const ROUNDS = 160;
+
+/** Pushes bubbles and their names apart, a little in each round, the smaller one further. */
+function apart(rows: Drawn[], width: number, height: number): Drawn[] {
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const one of rows) {
+      for (const other of rows) {
+        if (one === other || one.radius > other.radius) continue;
+        const [dx, dy] = [one.x - other.x, one.y + drop(one) - other.y - drop(other)];
+        const wantX = reach(one) + reach(other) + 4;
+        const wantY = rise(one) + rise(other) + 4;
+        const overlap = Math.min(wantX - Math.abs(dx), wantY - Math.abs(dy));
+        if (overlap <= 0) continue;
+        if (wantX - Math.abs(dx) < wantY - Math.abs(dy)) one.x += Math.sign(dx || 1) * Math.min(overlap, 3);
+        else one.y += Math.sign(dy || 1) * Math.min(overlap, 3);
+      }
+      one.x = Math.min(Math.max(one.x, reach(one)), width - reach(one));
+      one.y = Math.min(Math.max(one.y, one.radius + 6), height - one.radius - (inside(one) ? 6 : NAME_HEIGHT));
+    }
+  }
+  return rows;
+}
+
+function inside(one: Drawn): boolean {
+  return one.radius > 30;
+}
+/** How far the middle of bubble and name lies below the bubble's own. */
+function drop(one: Drawn): number {
+  return inside(one) ? 0 : NAME_HEIGHT / 2;
+}
+function rise(one: Drawn): number {
+  return one.radius + (inside(one) ? 3 : NAME_HEIGHT / 2);
+}
+function reach(one: Drawn): number {
+  return Math.max(one.radius + 3, NAME_HALF);
+}
+
+export function DistrictMap({ onPick, width = 640, height = 400 }: { onPick?: (code: string) => void; width?: number; height?: number }) {
+  const rows = drawing(width, height);
+  const hub = rows.reduce((best, row) => (row.radius > best.radius ? row : best), rows[0]!);
   return (
-    <svg class="map" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label={t("byDistrict")}>
-      {districts.map((district) => {
-        const [x, y] = place(district.position!.eastE6, district.position!.northE6);
-        return <path key={district.code} class="strand" d={`M${hubX} ${hubY}Q${(hubX + x) / 2} ${Math.min(hubY, y) - 12} ${x} ${y}`} />;
-      })}
-      {districts.map((district) => {
-        const [x, y] = place(district.position!.eastE6, district.position!.northE6);
-        return <Bubble key={district.code} code={district.code} spot={found.get(district.code)} x={x} y={y} most={most} onPick={onPick} />;
-      })}
+    <svg class="map" viewBox={`0 0 ${width} ${height}`} role="group" aria-label={t("byDistrict")}>
+      {rows.map((row) => (
+        <path key={row.code} class="strand" d={`M${hub.x} ${hub.y}L${row.x} ${row.y}`} />
+      ))}
+      {rows.map((row) => <Bubble key={row.code} row={row} onPick={onPick} />)}
     </svg>
   );
 }
 
-function Bubble(props: { code: string; spot: Spot | undefined; x: number; y: number; most: number; onPick?: ((code: string) => void) | undefined }) {
-  const { code, spot, x, y, most, onPick } = props;
+function Bubble({ row, onPick }: { row: Drawn; onPick: ((code: string) => void) | undefined }) {
+  const { code, spot, x, y, radius } = row;
   const name = districtName(code);
   if (!spot?.size) {
     return (
       <g class="district empty" transform={`translate(${x} ${y})`}>
-        <circle r={4} />
-        <text y={19}>{name}</text>
+        <circle r={radius} />
+        <text y={20}>{name}</text>
       </g>
     );
   }
-  const radius = 9 + 37 * Math.sqrt(spot.size / most);
   const around = 2 * Math.PI * radius;
   const share = Math.min(spot.used / spot.size, 1);
   const label = `${name}: ${units(spot.size)} ${t("unitsShort")}, ${percent(spot.used, spot.size)} ${t("used")}`;
-  const inside = radius > 24;
   const act = onPick && (() => onPick(code));
   return (
     <g
@@ -100,8 +140,8 @@ function Bubble(props: { code: string; spot: Spot | undefined; x: number; y: num
       <title>{label}</title>
       <circle r={radius} />
       <circle class="ring" r={radius} transform="rotate(-90)" stroke-dasharray={`${around * share} ${around}`} />
-      <text y={inside ? -1 : radius + 15}>{name}</text>
-      <text class="figure" y={inside ? 15 : radius + 30}>{units(spot.size)}</text>
+      <text y={inside(row) ? -1 : radius + 16}>{name}</text>
+      <text class="figure" y={inside(row) ? 16 : radius + 31}>{units(spot.size)}</text>
     </g>
   );
 }

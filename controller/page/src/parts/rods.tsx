@@ -25,7 +25,7 @@ export function Rods({ used, whole, hue = "arm64", count = 40, label, class: mor
       aria-valuemax={100}
       aria-valuenow={Math.round(share * 100)}
       aria-valuetext={`${percent(used, whole)} ${t("used")}`}
-      style={{ "--rods": String(count), "--share": `${(100 * solid) / count}%` }}
+      style={{ "--rods": String(count), "--share": `${(100 * (solid - 0.2)) / count}%` }}
     >
       <i />
     </div>
