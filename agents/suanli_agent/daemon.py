@@ -25,6 +25,7 @@ from suanli_agent.runtime import client as runtime_client
 
 log = logging.getLogger(__name__)
 
+LEAVE_POLL_SECONDS = 2.0
 LEFT_SECONDS = 120.0  # how long leaving waits for the last container
 
 
@@ -69,6 +70,7 @@ class Daemon:
         self.link.attach(self.pods)
         self.face = face_module.Face(self.link, self.pods, self.leave)
         self._listener = self._make_listener()
+        self._asked = asyncio.Event()
         self._opening: Optional[asyncio.Task[None]] = None
 
     def _make_listener(self) -> Optional[endpoints.Listener]:
@@ -149,18 +151,19 @@ class Daemon:
         """Ask the hub to let us go. Raises ports.HubError."""
         await self.link.ask_to_leave()
         self._leave_mark.touch()
+        self._asked.set()
 
     @property
     def _leave_mark(self) -> pathlib.Path:
+        """Outlives a restart: a box that has asked goes on leaving."""
         return self.settings.state_path / "leaving"
 
     async def _leaving(self) -> None:
         """Once we have asked to leave and the hub has deleted our Node: stop everything, forget everything."""
-        while True:
-            await self.link.watch.gone.wait()
-            if self._leave_mark.exists():
-                break
-            self.link.watch.gone.clear()
+        if not self._leave_mark.exists():
+            await self._asked.wait()
+        while not await self._is_forgotten():  # noqa: ASYNC110 - it is the hub that knows
+            await asyncio.sleep(LEAVE_POLL_SECONDS)
         self.pods.set_desired([])
         deadline = time.monotonic() + LEFT_SECONDS
         while self.pods.views() and time.monotonic() < deadline:  # noqa: ASYNC110 - pods tell no one that they went
@@ -168,6 +171,12 @@ class Daemon:
         self.store.forget()
         self._leave_mark.unlink()
         log.info("this box has left its hub")
+
+    async def _is_forgotten(self) -> bool:
+        try:
+            return not await self.link.watch.is_our_node()
+        except ports.HubError:
+            return False
 
 
 async def run(settings: settings_module.Settings) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import pathlib
 from typing import Any, Callable, Optional, Tuple
 
@@ -219,11 +218,11 @@ def _token(secret: "dict[str, Any]") -> str:
 def remembered_uid(store: pki.Store) -> str:
     """The uid of our Node as it was when we joined; empty where none is known."""
     try:
-        return (store.state / "node.uid").read_text().strip()
+        return store.node_uid.read_text().strip()
     except OSError:
         return ""
 
 
 def remember_uid(store: pki.Store, uid: str) -> None:
     """Write it down: from now on absence counts under this Node alone."""
-    pki.write_private(store.state / "node.uid", uid + os.linesep)
+    pki.write_private(store.node_uid, uid + "\n")

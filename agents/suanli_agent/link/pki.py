@@ -97,6 +97,7 @@ class Store:
         self.ca = self.folder / "ca.crt"
         self.kubeconfig = state / "kubeconfig"
         self.recovery = self.folder / "recovery.token"
+        self.node_uid = state / "node.uid"
 
     def prepare(self) -> None:
         """Make the directories, closed to others."""
@@ -182,8 +183,9 @@ class Store:
         return context
 
     def forget(self) -> List[pathlib.Path]:
-        """Remove every credential; returns what was removed."""
-        gone = [path for path in (*sorted(self.folder.glob("*")), self.kubeconfig) if path.exists()]
+        """Remove every credential and what was known of our Node; returns what was removed."""
+        kept = (*sorted(self.folder.glob("*")), self.node_uid, self.kubeconfig)
+        gone = [path for path in kept if path.exists()]
         for path in gone:
             path.unlink()
         return gone

@@ -130,7 +130,8 @@ class Reporter:
     async def beat(self) -> None:
         """Renew the Lease, then write the Node where that says something new. Raises ports.HubError."""
         self.sample = self._box.sample()
-        if self._uid:
+        first = not self._uid  # the Lease belongs to the Node, whose uid comes with the first write
+        if not first:
             await self._renew()
         reading = await self._read(self.sample)
         due = time.monotonic() - self._written >= self._box.settings.status_seconds
@@ -138,6 +139,8 @@ class Reporter:
         status = node.status(reading, self._name, self._conditions, self._client.clock.now())
         if due or node.differs(status, self.sent):
             await self._write(status)
+        if first and self._uid:
+            await self._renew()
 
     async def _read(self, sample: usage.Sample) -> node.Reading:
         self.addresses = self._box.addresses() or self.addresses

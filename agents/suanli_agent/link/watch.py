@@ -59,7 +59,6 @@ class PodWatch:
         pause: float = AGAIN_SECONDS,
     ) -> None:
         self.node_says = ""
-        self.gone = asyncio.Event()  # the hub answered that our Node does not exist
         self._client, self._node, self._pods = client, node, pods
         self._known_uid, self._answered, self._pause = known_uid, answered, pause
         self._path = f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node}"
@@ -110,7 +109,6 @@ class PodWatch:
             uid = json.loads(await self._client.request("GET", f"/api/v1/nodes/{self._node}"))["metadata"]["uid"]
         except ports.NotFoundError:
             self.node_says = "the hub has no Node for this box; its work goes on"
-            self.gone.set()
             return False
         known = self._known_uid()
         self.node_says = "" if uid == known else f"the hub's Node is another one (uid {uid}); work goes on"
