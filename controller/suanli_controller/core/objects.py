@@ -3,17 +3,15 @@
 Generates manifests as plain maps, ready for server-side apply. Decides nothing about where and how many.
 """
 
-import copy
 import dataclasses
 import hashlib
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from suanli_controller.api import names, workload
+from suanli_controller.api import names, template, workload
 from suanli_controller.core import hardware
 
 Manifest = dict[str, Any]
@@ -79,21 +77,21 @@ def _digest(value: object) -> str:
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:16]
 
 
-def _deployment(item: workload.ComputeWorkload, share: Share, template: Manifest) -> Manifest:
+def _deployment(item: workload.ComputeWorkload, share: Share, pods: Manifest) -> Manifest:
     return {
         "replicas": 0 if item.spec.suspend else share.replicas,
         "selector": {"matchLabels": _selector(item, share)},
-        "template": template,
+        "template": pods,
     }
 
 
-def _daemon_set(item: workload.ComputeWorkload, share: Share, template: Manifest) -> Manifest:
-    return {"selector": {"matchLabels": _selector(item, share)}, "template": template}
+def _daemon_set(item: workload.ComputeWorkload, share: Share, pods: Manifest) -> Manifest:
+    return {"selector": {"matchLabels": _selector(item, share)}, "template": pods}
 
 
-def _job(item: workload.ComputeWorkload, share: Share, template: Manifest) -> Manifest:
+def _job(item: workload.ComputeWorkload, share: Share, pods: Manifest) -> Manifest:
     job = item.spec.job or workload.JobSpec()
-    template["spec"].setdefault("restartPolicy", "Never")
+    pods["spec"].setdefault("restartPolicy", "Never")
     deadline = job.active_deadline_seconds
     # no ttlSecondsAfterFinished: a Job that is gone before its end was recorded would be made again
     return {
@@ -102,7 +100,7 @@ def _job(item: workload.ComputeWorkload, share: Share, template: Manifest) -> Ma
         "backoffLimit": job.backoff_limit,
         "completionMode": job.completion_mode,
         "suspend": item.spec.suspend,
-        "template": template,
+        "template": pods,
         **({} if deadline is None else {"activeDeadlineSeconds": deadline}),
     }
 
@@ -145,9 +143,9 @@ def _labels(item: workload.ComputeWorkload, share: Share, hub_uid: str) -> dict[
     return {**_selector(item, share), names.HUB_UID_LABEL: hub_uid}
 
 
-def merged_pod(template: Mapping[str, Any], build: workload.Variant | None) -> Manifest:
+def merged_pod(raw: Mapping[str, Any], build: workload.Variant | None) -> Manifest:
     """A copy of the template's PodSpec with the build's containers merged over its own by name."""
-    pod: Manifest = copy.deepcopy(template.get("spec", {}))
+    pod: Manifest = template.without_nulls(raw.get("spec", {}))
     overrides = {each.name: each for each in build.containers} if build else {}
     for field in ("initContainers", "containers"):
         if field in pod:
@@ -189,48 +187,34 @@ def _both(one: Manifest, other: hardware.Term) -> Manifest:
     return {**one, "matchExpressions": [*one.get("matchExpressions", []), *ours]}
 
 
-def references(template: Mapping[str, Any]) -> dict[tuple[str, str], bool]:
+def references(pods: template.PodTemplate) -> dict[tuple[str, str], bool]:
     """The ConfigMaps and Secrets that a pod template names, as (kind, name), and whether the pod needs each."""
-    pod = template.get("spec", {})
-    containers = (*pod.get("initContainers", []), *pod.get("containers", []))
-    sources = itertools.chain(
-        (("Secret", each | {"optional": True}) for each in pod.get("imagePullSecrets", [])),
-        itertools.chain.from_iterable(map(_env_sources, containers)),
-        itertools.chain.from_iterable(map(_volume_sources, pod.get("volumes", []))),
-    )
     found: dict[tuple[str, str], bool] = {}
-    for kind, source in sources:
-        name = source.get("name") or source.get("secretName")  # a volume's Secret has a field name of its own
+    for kind, source in _sources(pods.spec):
+        name = source.name or source.secret_name
         if name:
-            found[kind, name] = found.get((kind, name), False) or not source.get("optional", False)
-    return found
+            found[kind, name] = found.get((kind, name), False) or not source.optional
+    # a pod starts without its pull secrets, should the image be there or free to all
+    return {("Secret", each.name): False for each in pods.spec.image_pull_secrets if each.name} | found
 
 
-_FIELDS = {
-    "configMapRef": "ConfigMap",
-    "configMapKeyRef": "ConfigMap",
-    "configMap": "ConfigMap",
-    "secretRef": "Secret",
-    "secretKeyRef": "Secret",
-    "secret": "Secret",
-}
-
-
-def _named(source: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield from ((_FIELDS[field], value) for field, value in source.items() if field in _FIELDS)
-
-
-def _env_sources(container: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for source in container.get("envFrom", []):
-        yield from _named(source)
-    for variable in container.get("env", []):
-        yield from _named(variable.get("valueFrom", {}))
-
-
-def _volume_sources(volume: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield from _named(volume)
-    for source in volume.get("projected", {}).get("sources", []):
-        yield from _named(source)
+def _sources(pod: template.PodSpec) -> Iterator[tuple[str, template.Source]]:
+    containers = (*pod.init_containers, *pod.containers)
+    holders: list[tuple[template.Source | None, template.Source | None]] = [
+        *((each.config_map_ref, each.secret_ref) for one in containers for each in one.env_from),
+        *(
+            (each.value_from.config_map_key_ref, each.value_from.secret_key_ref)
+            for one in containers
+            for each in one.env
+        ),
+        *((each.config_map, each.secret) for each in pod.volumes),
+        *((each.config_map, each.secret) for volume in pod.volumes for each in volume.projected.sources),
+    ]
+    for config_map, secret in holders:
+        if config_map is not None:
+            yield "ConfigMap", config_map
+        if secret is not None:
+            yield "Secret", secret
 
 
 def completions_of(total: int, parallelism: Sequence[int]) -> list[int]:

@@ -5,16 +5,15 @@ template says that the placement does not model is named in the Ask's notes, nev
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from suanli_controller.api import core_v1, names, workload
+from suanli_controller.api import core_v1, names, template, workload
 from suanli_controller.core import demand, objects, requests
 
-HOSTNAME_KEY = names.HOSTNAME_LABEL
 DEFAULT_GRADE = "Core"  # fail closed: nobody has said that the data may go anywhere
+DEFAULT_SCHEDULER = "default-scheduler"
 
 
 class InvalidTemplate(ValueError):
@@ -26,23 +25,18 @@ def ask_of(item: workload.ComputeWorkload, strategy: demand.Strategy | None = No
 
     `strategy` None: BinPack, and Fragmentation where a build asks for an accelerator. Raises InvalidTemplate.
     """
-    spec, pod = item.spec, item.spec.template.get("spec", {})
-    if pod.get("nodeName"):
-        raise InvalidTemplate(
-            f"spec.template.spec.nodeName: {pod['nodeName']!r}: leave it out and say placement.require"
-        )
-    _check_labels(item.spec.template.get("metadata", {}).get("labels", {}))
+    spec, place = item.spec, item.spec.placement
+    pods = _read(item)
     variants = tuple(_variants(item))
-    place = spec.placement
     return demand.Ask(
         variants=variants,
         kind=demand.Kind(spec.type),
         grade=spec.data_grade or DEFAULT_GRADE,
-        node_selector=tuple(sorted(pod.get("nodeSelector", {}).items())),
-        node_terms=_node_terms(pod),
-        tolerations=tuple(_tolerations(pod)),
-        topology_spread=tuple(_topology_spread(item)),
-        anti_affinity=tuple(sorted(set(_anti_affinity(item)))),
+        node_selector=tuple(sorted(pods.spec.node_selector.items())),
+        node_terms=_node_terms(pods.spec.affinity.node_affinity.required),
+        tolerations=tuple(_tolerations(pods)),
+        topology_spread=tuple(_topology_spread(pods)),
+        anti_affinity=tuple(sorted(set(_anti_affinity(item, pods)))),
         require=_requirements(place.require),
         groups=tuple(demand.Group(each.name, _requirements(each.require)) for each in place.groups),
         prefer=tuple(demand.Preference(each.weight, _requirements(each.require)) for each in place.prefer),
@@ -52,17 +46,30 @@ def ask_of(item: workload.ComputeWorkload, strategy: demand.Strategy | None = No
         weights=tuple((each.target, each.weight) for each in place.weights),
         max_rtt_microseconds=place.max_rtt_microseconds,
         strategy=strategy or default_strategy(variants),
-        notes=tuple(_notes(item)),
+        notes=tuple(_notes(item, pods)),
     )
+
+
+def _read(item: workload.ComputeWorkload) -> template.PodTemplate:
+    try:
+        pods = template.read(item.spec.template)
+    except template.MalformedTemplate as error:
+        raise InvalidTemplate(str(error)) from error
+    if pods.spec.node_name:
+        raise InvalidTemplate(
+            f"spec.template.spec.nodeName: {pods.spec.node_name!r}: leave it out and say placement.require"
+        )
+    _check_labels(pods.metadata.labels)
+    return pods
 
 
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")  # apimachinery, validation.go
 
 
-def _check_labels(labels: Mapping[str, Any]) -> None:
+def _check_labels(labels: Mapping[str, str]) -> None:
     """Values only: keys are seen by the dry run, which takes templates with the same keys as one."""
     for key, value in labels.items():
-        if not isinstance(value, str) or not _LABEL_VALUE.fullmatch(value):
+        if not _LABEL_VALUE.fullmatch(value):
             raise InvalidTemplate(
                 f"spec.template.metadata.labels[{key}]: {value!r}: up to 63 letters, digits, '-', '_' and '.', "
                 "beginning and ending with a letter or digit"
@@ -120,102 +127,90 @@ def _spread(entry: workload.Spread) -> demand.Spread:
     )
 
 
-def _node_terms(pod: Mapping[str, Any]) -> tuple[tuple[demand.Expression, ...], ...] | None:
-    required = (
-        pod.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-    )
+def _node_terms(required: template.NodeSelector | None) -> tuple[tuple[demand.Expression, ...], ...] | None:
     if required is None:
         return None
     return tuple(
         tuple(
-            demand.Expression(each.get("key", ""), each.get("operator", ""), tuple(each.get("values", [])))
-            for each in (*term.get("matchExpressions", []), *term.get("matchFields", []))
+            demand.Expression(each.key, each.operator, tuple(each.values))
+            for each in (*term.match_expressions, *term.match_fields)
         )
-        for term in required.get("nodeSelectorTerms", [])
+        for term in required.node_selector_terms
     )
 
 
-def _tolerations(pod: Mapping[str, Any]) -> Iterator[demand.Toleration]:
-    for each in pod.get("tolerations", []):
-        yield demand.Toleration(
-            each.get("key", ""), each.get("operator", "Equal"), each.get("value", ""), each.get("effect", "")
-        )
+def _tolerations(pods: template.PodTemplate) -> Iterator[demand.Toleration]:
+    for each in pods.spec.tolerations:
+        yield demand.Toleration(each.key, each.operator, each.value, each.effect)
     # generated objects at a site tolerate the taint that keeps the hub's other pods off its boxes
     yield demand.Toleration(names.EDGE_TAINT, "Exists")
 
 
-def _topology_spread(item: workload.ComputeWorkload) -> Iterator[demand.TopologySpread]:
-    for each in item.spec.template.get("spec", {}).get("topologySpreadConstraints", []):
-        if each.get("whenUnsatisfiable") == "DoNotSchedule" and _matches_itself(item, each.get("labelSelector")):
+def _topology_spread(pods: template.PodTemplate) -> Iterator[demand.TopologySpread]:
+    for each in pods.spec.topology_spread_constraints:
+        if each.when_unsatisfiable == "DoNotSchedule" and _selects_itself(pods, each.label_selector):
             yield demand.TopologySpread(
-                topology_key=each.get("topologyKey", ""),
-                max_skew=each.get("maxSkew", 1),
-                min_domains=each.get("minDomains", 0),
-                honor_affinity=each.get("nodeAffinityPolicy", "Honor") == "Honor",
-                honor_taints=each.get("nodeTaintsPolicy", "Ignore") == "Honor",
+                topology_key=each.topology_key,
+                max_skew=each.max_skew,
+                min_domains=each.min_domains,
+                honor_affinity=each.node_affinity_policy == "Honor",
+                honor_taints=each.node_taints_policy == "Honor",
             )
 
 
-def _required_terms(item: workload.ComputeWorkload, field: str) -> Sequence[Mapping[str, Any]]:
-    affinity = item.spec.template.get("spec", {}).get("affinity", {}).get(field, {})
-    terms: Sequence[Mapping[str, Any]] = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", [])
-    return terms
+def _anti_affinity(item: workload.ComputeWorkload, pods: template.PodTemplate) -> Iterator[str]:
+    for term in pods.spec.affinity.pod_anti_affinity.required:
+        if _is_own(item, pods, term):
+            yield term.topology_key
+    if any(_host_ports(pods)):
+        yield names.HOSTNAME_LABEL  # two pods with one host port cannot share a node
 
 
-def _anti_affinity(item: workload.ComputeWorkload) -> Iterator[str]:
-    for term in _required_terms(item, "podAntiAffinity"):
-        if _is_own(item, term):
-            yield term.get("topologyKey", "")
-    if any(_host_ports(item)):
-        yield HOSTNAME_KEY  # two pods with one host port cannot share a node
+def _host_ports(pods: template.PodTemplate) -> Iterator[int]:
+    for container in pods.spec.containers:
+        yield from (port.host_port for port in container.ports if port.host_port)
 
 
-def _host_ports(item: workload.ComputeWorkload) -> Iterator[int]:
-    for container in item.spec.template.get("spec", {}).get("containers", []):
-        yield from (port["hostPort"] for port in container.get("ports", []) if port.get("hostPort"))
+def _is_own(item: workload.ComputeWorkload, pods: template.PodTemplate, term: template.PodAffinityTerm) -> bool:
+    own = item.metadata.namespace in (term.namespaces or [item.metadata.namespace])
+    return own and term.namespace_selector is None and _selects_itself(pods, term.label_selector)
 
 
-def _is_own(item: workload.ComputeWorkload, term: Mapping[str, Any]) -> bool:
-    spaces = term.get("namespaces") or [item.metadata.namespace]
-    return item.metadata.namespace in spaces and _matches_itself(item, term.get("labelSelector"))
-
-
-def _matches_itself(item: workload.ComputeWorkload, selector: Mapping[str, Any] | None) -> bool:
+def _selects_itself(pods: template.PodTemplate, selector: template.LabelSelector | None) -> bool:
     """Whether a label selector of the template selects the template's own pods; a missing one selects none."""
     if selector is None:
         return False
-    labels = item.spec.template.get("metadata", {}).get("labels", {})
-    exact = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
-    return exact and all(_holds(labels, each) for each in selector.get("matchExpressions", []))
+    labels = pods.metadata.labels
+    exact = all(labels.get(key) == value for key, value in selector.match_labels.items())
+    return exact and all(_holds(labels, each) for each in selector.match_expressions)
 
 
-def _holds(labels: Mapping[str, str], expression: Mapping[str, Any]) -> bool:
-    present = expression.get("key") in labels
-    listed = present and labels[expression["key"]] in expression.get("values", [])
-    return {"In": listed, "NotIn": not listed, "Exists": present, "DoesNotExist": not present}.get(
-        expression.get("operator", ""), False
-    )
+def _holds(labels: Mapping[str, str], term: template.SelectorTerm) -> bool:
+    present = term.key in labels
+    listed = present and labels[term.key] in term.values
+    verdicts = {"In": listed, "NotIn": not listed, "Exists": present, "DoesNotExist": not present}
+    return verdicts.get(term.operator, False)
 
 
-def _notes(item: workload.ComputeWorkload) -> Iterator[str]:
+def _notes(item: workload.ComputeWorkload, pods: template.PodTemplate) -> Iterator[str]:
     """What kube-scheduler in the target will check and the placement does not."""
-    pod = item.spec.template.get("spec", {})
-    if any("persistentVolumeClaim" in volume or "ephemeral" in volume for volume in pod.get("volumes", [])):
+    spec = pods.spec
+    if any(each.persistent_volume_claim is not None or each.ephemeral is not None for each in spec.volumes):
         yield "volume topology"
-    if pod.get("resourceClaims"):
+    if spec.resource_claims:
         yield "dynamic resource claims"
-    if _required_terms(item, "podAffinity"):
+    if spec.affinity.pod_affinity.required:
         yield "pod affinity"
-    if any(not _is_own(item, term) for term in _required_terms(item, "podAntiAffinity")):
+    if any(not _is_own(item, pods, term) for term in spec.affinity.pod_anti_affinity.required):
         yield "anti-affinity to other pods"
     if any(
-        each.get("whenUnsatisfiable") == "DoNotSchedule" and not _matches_itself(item, each.get("labelSelector"))
-        for each in pod.get("topologySpreadConstraints", [])
+        each.when_unsatisfiable == "DoNotSchedule" and not _selects_itself(pods, each.label_selector)
+        for each in spec.topology_spread_constraints
     ):
         yield "topology spread over other pods"
-    if any(_host_ports(item)):
+    if any(_host_ports(pods)):
         yield "host ports that other pods hold"
-    if pod.get("schedulerName", "default-scheduler") != "default-scheduler":
-        yield f"scheduler {pod['schedulerName']}"
-    if pod.get("schedulingGates"):
+    if spec.scheduler_name != DEFAULT_SCHEDULER:
+        yield f"scheduler {spec.scheduler_name}"
+    if spec.scheduling_gates:
         yield "scheduling gates"

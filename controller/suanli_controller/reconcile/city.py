@@ -4,7 +4,7 @@ It takes in what the clusters tell, event by event, and wakes whoever is concern
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -16,7 +16,7 @@ from suanli_controller.reconcile import carrier, cluster, copies
 
 log = structlog.get_logger(__name__)
 
-HUB = "hub"
+HUB = cluster.HUB
 PENDING_SECONDS = 0.5
 """How long room that came free is gathered before waiting workloads are placed anew, all in one pass."""
 
@@ -83,6 +83,7 @@ class City:
         self.namespace = namespace  # the controller's own, where clouds' Secrets are
         self.recorder = recorder
         self.fleet = fleet.Fleet()
+        self.sources = copies.Sources(hub, self._source_changed)
         self.targets: dict[str, TargetState] = {}
         self.carriers: dict[str, carrier.Carrier] = {}  # by cluster
         self.workloads: queue.WorkQueue[str] = queue.WorkQueue("workload")
@@ -92,6 +93,7 @@ class City:
         self.references: dict[
             str, dict[str, Mapping[copies.Reference, bool]]
         ] = {}  # namespace -> uid -> what it names
+        self.workloads_known = False  # every workload has been read: what none names can go
         self.waiting: set[str] = set()  # keys of workloads that more room or other nodes would change
         self.local = ""  # the Cloud that is the hub's own ordinary nodes, Cloud/NAME
         self._bound: dict[str, _Bound] = {}  # pod uid -> where it is counted
@@ -103,8 +105,9 @@ class City:
 
     def add_cluster(self, ref: str, api: client.Client) -> cluster.Cluster:
         """Begin to follow a cluster and to carry objects there, until `remove_cluster`."""
+        api.guard = self.hub.guard  # who no longer leads the hub writes to no cloud either
         there = cluster.Cluster(ref, api, self.hub_uid, self)
-        self.carriers[ref] = carrier.Carrier(there, self.hub, self.hub_uid, self._named, self._wake_uid)
+        self.carriers[ref] = carrier.Carrier(there, self.sources, self.hub_uid, self._named, self._wake_uid)
         self._tasks[ref] = asyncio.create_task(self._follow(ref), name=f"cluster {ref}")
         return there
 
@@ -114,11 +117,16 @@ class City:
             tasks.create_task(self.carriers[ref].run())
 
     async def remove_cluster(self, ref: str) -> None:
-        """Let go of a cluster; its nodes leave the fleet with their target."""
+        """Let go of a cluster. Its nodes leave the fleet: some may be gone before it is followed again."""
         task = self._tasks.pop(ref)
         task.cancel()
         await asyncio.wait([task])
-        await self.carriers.pop(ref).there.api.close()
+        there = self.carriers.pop(ref).there
+        for pod in list(there.pods.objects.values()):
+            self.pod_changed(there, pod, None)
+        for node in list(there.nodes.objects.values()):
+            self.node_changed(there, node, None)
+        await there.api.close()
 
     async def close(self) -> None:
         """Let go of every cluster; the hub's own client stays open."""
@@ -191,9 +199,9 @@ class City:
             facts = after.reader.read(new)
             if self.fleet.upsert_node(facts):
                 after.put(facts.name, facts)
+                self.wake_waiting()
         if there.ref == HUB and before is not after:
             self._recount_pods(there, new or old, moved=before is not None)
-        self.wake_waiting()
 
     def _recount_pods(self, there: cluster.Cluster, node: core_v1.Node | None, *, moved: bool) -> None:
         """Count the pods of a node of the hub that came after them, or went from one target to another."""
@@ -251,6 +259,20 @@ class City:
             self.carriers[there.ref].look(workload_uid)
         self._wake_uid(workload_uid)
 
+    def copy_changed(self, there: cluster.Cluster, kind: str, namespace: str, name: str) -> None:
+        """Look whether the copy is as it should be."""
+        if there.ref in self.carriers:
+            self._look_for((self.carriers[there.ref],), kind, namespace, name)
+
+    def _source_changed(self, kind: str, namespace: str, name: str) -> None:
+        self._look_for(self.carriers.values(), kind, namespace, name)
+
+    def _look_for(self, carriers: Iterable[carrier.Carrier], kind: str, namespace: str, name: str) -> None:
+        concerned = [uid for uid, named in self.references.get(namespace, {}).items() if (kind, name) in named]
+        for each in carriers:
+            for uid in concerned:
+                each.look(uid)
+
     def state_changed(self, there: cluster.Cluster) -> None:
         """A cluster came, fell silent, or answers again."""
         if there.ref == HUB:
@@ -287,7 +309,9 @@ class City:
         for key in self.keys.values():
             self.workloads.add(key)
 
-    def _named(self, namespace: str) -> Collection[copies.Reference]:
+    def _named(self, namespace: str) -> Collection[copies.Reference] | None:
+        if not self.workloads_known:
+            return None
         return {each for named in self.references.get(namespace, {}).values() for each in named}
 
 

@@ -103,6 +103,8 @@ class Clouds:
             log.warning(
                 "cloud not reconciled", cloud=name, error=str(error), retry_in=self.city.clouds.retry(name)
             )
+        except Exception:  # a fault of ours with one cloud is not one of all
+            log.exception("cloud not reconciled", cloud=name, retry_in=self.city.clouds.retry(name))
         else:
             self.city.clouds.forget(name)
         finally:

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 import msgspec
 import structlog
 
-from suanli_controller.api import algorithm, core_v1, names, workload
+from suanli_controller.api import algorithm, core_v1, names, template, workload
 from suanli_controller.core import conditions, demand, intent, objects, placement, rules, workload_status
 from suanli_controller.kube import errors, events, informer, kinds, resources
-from suanli_controller.reconcile import city, dry_run, observation, wishes, writing
+from suanli_controller.reconcile import city, copies, dry_run, observation, wishes, writing
 from suanli_controller.reconcile.record import Record
 
 log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class Workloads:
         if new is None or meta.deletion_timestamp is not None:
             named.pop(meta.uid, None)
         else:
-            named[meta.uid] = objects.references(item.spec.template)
+            named[meta.uid] = _references(item)
         self.city.workloads.add(resources.key_of(item))
 
     def _algorithm_changed(self, old: algorithm.Algorithm | None, new: algorithm.Algorithm | None) -> None:
@@ -78,10 +78,22 @@ class Workloads:
         """Reconcile until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                for key in self.decide(await self.city.workloads.get_batch()):
+                for key in self._decided(await self.city.workloads.get_batch()):
                     tasks.create_task(self._carry_out(key))
 
     # --- deciding: all that wait in one pass, without a pause
+
+    def _decided(self, keys: list[str]) -> list[str]:
+        """As `decide`; a workload that makes it fail is set aside, and keeps nobody waiting."""
+        try:
+            return self.decide(keys)
+        except Exception:
+            log.exception("deciding failed", workloads=len(keys), first=keys[0])
+        if len(keys) > 1:
+            return [each for key in keys for each in self._decided([key])]
+        self.city.workloads.retry(keys[0])
+        self.city.workloads.done(keys[0])
+        return []
 
     def decide(self, keys: Iterable[str]) -> list[str]:
         """Observe every workload of a batch and place those that can be; returns the keys that remain."""
@@ -177,6 +189,8 @@ class Workloads:
             log.debug("gone while being reconciled", workload=key)
         except errors.KubeError as error:
             log.warning("not carried out", workload=key, error=str(error), retry_in=self.city.workloads.retry(key))
+        except Exception:  # a fault of ours with one workload is not one of all
+            log.exception("not carried out", workload=key, retry_in=self.city.workloads.retry(key))
         else:
             self.city.workloads.forget(key)
         finally:
@@ -275,3 +289,10 @@ class Workloads:
 
     def _say(self, record: Record, kind: events.Type, reason: str, message: str) -> None:
         self.city.recorder.record(events.reference(kinds.WORKLOADS, record.item), kind, reason, message)
+
+
+def _references(item: workload.ComputeWorkload) -> dict[copies.Reference, bool]:
+    try:
+        return objects.references(template.read(item.spec.template))
+    except template.MalformedTemplate:
+        return {}  # its status says so
