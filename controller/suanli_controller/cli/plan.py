@@ -40,7 +40,7 @@ FILES = click.Path(path_type=Path)
 def plan(
     fleet_files: tuple[Path, ...], workload_files: tuple[Path, ...], strategy: str | None, output: str
 ) -> None:
-    r"""Say where workloads would go in a fleet that is only thought of.
+    """Say where workloads would go in a fleet that is only thought of.
 
     Reads manifests as `kubectl get -o yaml` or `-o json` prints them; each Node carries the annotation
     suanli.io/target: Cloud/NAME. Decides by the code that the controller runs, and touches no cluster. docs/plan.md
@@ -91,7 +91,7 @@ def _take(builder: what_if.Builder, head: manifests.Head, raw: msgspec.Raw, path
     try:
         match head.kind:
             case "Node":
-                builder.add_node(_NODES.decode(raw), target)
+                builder.add_node(_thought_of(_NODES.decode(raw)), target)
             case "Pod":
                 builder.add_pod(_PODS.decode(raw), target)
             case names.CLOUD_KIND:
@@ -108,6 +108,14 @@ def _take(builder: what_if.Builder, head: manifests.Head, raw: msgspec.Raw, path
                 )
     except (msgspec.ValidationError, quantity.QuantityError) as error:
         raise manifests.ManifestError(f"{path}: {head.kind} {name}: {error}") from error
+
+
+def _thought_of(node: core_v1.Node) -> core_v1.Node:
+    """A node that nobody has reported on is one to be bought: as with a Cloud without status, it will be Ready."""
+    if node.status.conditions:
+        return node
+    ready = core_v1.StatusCondition(type=names.READY, status="True")
+    return msgspec.structs.replace(node, status=msgspec.structs.replace(node.status, conditions=[ready]))
 
 
 def _in_namespace(item: workload.ComputeWorkload) -> workload.ComputeWorkload:

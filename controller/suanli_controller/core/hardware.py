@@ -96,16 +96,19 @@ class Reader:
 
     def read(self, node: core_v1.Node) -> NodeFacts:
         """Raises QuantityError, with the node's name, where an amount is no quantity."""
-        capacity = _amounts(node, node.status.capacity)
+        status = node.status
+        capacity = _amounts(node, status.capacity or status.allocatable)
         sort = self._sort(node, _extended(capacity))
         return NodeFacts(
             name=node.metadata.name,
             target=self.target,
             labels=node.metadata.labels,
             taints=tuple(node.spec.taints),
-            allocatable=_amounts(node, node.status.allocatable),
+            allocatable=_amounts(node, status.allocatable)
+            if status.allocatable
+            else capacity,  # the API's default
             capacity=capacity,
-            ready=any(each.type == "Ready" and each.status == "True" for each in node.status.conditions),
+            ready=any(each.type == "Ready" and each.status == "True" for each in status.conditions),
             cordoned=node.spec.unschedulable,
             hardware=sort.hardware,
             placeable=sort.placeable,
