@@ -46,7 +46,7 @@ def cloud() -> None:
 @click.option("--dry-run", is_flag=True, help="Print every object that would be made, and change nothing.")
 @common.hub_options
 def join(**options: Any) -> None:
-    r"""Join cluster NAME to the hub.
+    """Join cluster NAME to the hub.
 
     Makes an account in the cloud with the least rights that the hub needs, puts its kubeconfig into a Secret on the
     hub, and makes or updates the Cloud NAME. An option that is left out leaves its field as it is. May be run again.
@@ -113,7 +113,7 @@ def _profiles(path: Path) -> list[Any]:
 @click.argument("name")
 @common.hub_options
 def cordon(name: str, kubeconfig: str, context: str) -> None:
-    r"""Place nothing new in cloud NAME; what runs there stays.
+    """Place nothing new in cloud NAME; what runs there stays.
 
     \b
     Example:
@@ -128,7 +128,7 @@ def cordon(name: str, kubeconfig: str, context: str) -> None:
 @click.argument("name")
 @common.hub_options
 def uncordon(name: str, kubeconfig: str, context: str) -> None:
-    r"""Let cloud NAME take work again; ends a drain, too.
+    """Let cloud NAME take work again; ends a drain, too.
 
     \b
     Example:
@@ -144,7 +144,7 @@ def uncordon(name: str, kubeconfig: str, context: str) -> None:
 @click.option("--timeout", type=click.IntRange(0), default=0, help="Seconds to wait; 0: for as long as it takes.")
 @common.hub_options
 def drain(name: str, timeout: int, kubeconfig: str, context: str) -> None:
-    r"""Cordon cloud NAME and move our work away, each replacement ready first; wait until none is left.
+    """Cordon cloud NAME and move our work away, each replacement ready first; wait until none is left.
 
     Ctrl-C ends the waiting, not the drain; `cloud uncordon` ends the drain.
 

@@ -15,7 +15,7 @@ from suanli_controller.api.kinds import KINDS
     help="Write one file for each kind into this directory instead of printing them.",
 )
 def crds(directory: Path | None) -> None:
-    r"""Print the CustomResourceDefinitions of group suanli.io.
+    """Print the CustomResourceDefinitions of group suanli.io.
 
     \b
     Examples:

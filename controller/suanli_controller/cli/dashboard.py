@@ -58,7 +58,7 @@ def dashboard(**options: Any) -> None:
     Examples:
       suanli-controller dashboard --kubeconfig dashboard.kubeconfig
       suanli-controller dashboard --listen 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key
-    """  # noqa: D301  # click reads the backslash
+    """
     from suanli_controller.dashboard import settings  # noqa: PLC0415  # no other verb pays for a web framework
 
     try:

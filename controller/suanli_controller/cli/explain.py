@@ -52,7 +52,7 @@ def explain(*, name: str, filename: Path | None, namespace: str, output: str, **
       suanli-controller explain face-detect -n vision
       suanli-controller explain -f workload.yaml
       suanli-controller explain -f - -o json < workload.yaml | jq .unplaced
-    """  # noqa: D301  # click reads the backslash
+    """
     if bool(name) == (filename is not None):
         raise click.UsageError("give either the name of a WORKLOAD or a file with -f")
     try:

@@ -66,7 +66,7 @@ def _address(_context: click.Context, param: click.Parameter, value: str) -> tup
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 def run(**options: Any) -> None:
-    r"""Run the controller: place workloads, follow clouds and sites, until a signal ends it.
+    """Run the controller: place workloads, follow clouds and sites, until a signal ends it.
 
     Several may run; one leads, by the Lease suanli-controller in --namespace, and the others stand by.
 

@@ -39,7 +39,7 @@ def create(*, site: str, node: str, replace: bool, ttl: int | None, hub: str, pa
     Examples:
       suanli-controller token create --site north-gate
       suanli-controller token create --site north-gate --node camera-7 --replace
-    """  # noqa: D301  # click reads the backslash
+    """
     if replace and not node:
         raise click.UsageError("--replace: name the node that may come with a new key, with --node")
     try:
