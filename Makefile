@@ -29,6 +29,17 @@ $(VENV)/.ready: pyproject.toml agents/pyproject.toml
 .PHONY: setup
 setup: $(VENV)/.ready ## make .venv with both distributions and all that development needs
 
+PAGE := controller/suanli_controller/dashboard/static/index.html
+PAGE_SOURCES := $(shell find controller/page -name node_modules -prune -o -type f -print)
+
+$(PAGE): $(VENV)/.ready $(PAGE_SOURCES)
+	@echo "page: building the dashboard's page: half a minute the first time" >&2
+	@$(BIN)/python controller/page/build.py
+	@touch $@
+
+.PHONY: page
+page: $(PAGE) ## build the dashboard's page, with Node and npm from PATH or else from PyPI
+
 .PHONY: tools
 tools: setup ## make the programs of the real clusters: built with Go, or SUANLI_TOOLS=download
 	@PYTHONPATH=e2e $(BIN)/python -m suanli_clusters
@@ -41,15 +52,15 @@ system-packages: setup ## say what the tests need of the system; as root on Debi
 test: lint test-unit test-e2e ## all that a change must pass: lint, unit, property and end-to-end tests
 
 .PHONY: test-unit
-test-unit: setup ## unit, property and contract tests: no cluster
+test-unit: setup page ## unit, property and contract tests: no cluster
 	$(PYTEST) -m "not long" tests
 
 .PHONY: test-e2e
-test-e2e: system-packages tools ## tests on real API servers, containers and browser
+test-e2e: system-packages tools page ## tests on real API servers, containers and browser
 	$(PYTEST) -m "not long" e2e
 
 .PHONY: test-long
-test-long: system-packages tools ## what waits for minutes: long outages, soak
+test-long: system-packages tools page ## what waits for minutes: long outages, soak
 	$(PYTEST) -m long --timeout 3600 tests e2e
 
 .PHONY: test-kind
@@ -57,7 +68,7 @@ test-kind: setup ## the operator's end-to-end tests on two kind clusters: needs 
 	$(PYTEST) --clusters kind e2e
 
 .PHONY: demo
-demo: tools ## a hub, two clouds of mixed processors and the operator on this machine, until Ctrl-C
+demo: tools page ## a hub, two clouds of mixed processors and the operator on this machine, until Ctrl-C
 	@PYTHONPATH=e2e $(BIN)/python -m demo $(DEMO)
 
 .PHONY: bench-multicloud

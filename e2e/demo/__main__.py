@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from demo import hardware, report
+from suanli_centre import stage
 from suanli_clusters import (
     KWOK,
     SCHEDULER,
@@ -65,6 +66,7 @@ def start_clouds(clusters: Clusters, steps: Steps) -> tuple[Cluster, dict[str, C
 def join(hub: Cluster, clouds: Mapping[str, Cluster], steps: Steps) -> None:
     steps.say("installing our kinds into the hub")
     controller.install(hub)
+    hub.kubectl("apply", "-f", str(HERE / "centre.yaml"))
     for name, cloud in clouds.items():
         steps.say(f"joining {name}: an account of its own in the cloud, its credentials on the hub")
         controller.join(hub, cloud, *KNOWN[name].split())
@@ -125,6 +127,16 @@ To look around, in another terminal:
     print(f"The operator's log: {operator.log}\nCtrl-C ends the demo and removes all of it.", flush=True)
 
 
+def look_at_the_centre(dashboard: stage.Dashboard) -> None:
+    wall = dashboard.links["centre-wall"].replace("/#", "/wall#")
+    print(f"""
+The centre, live, in a browser; each link signs in for an hour's token:
+    {dashboard.links["centre-operator"]}
+
+The wall screen, whose account sees totals only:
+    {wall}""", flush=True)  # fmt: skip
+
+
 def stay(operator: Operator) -> None:
     """Until Ctrl-C, or until the operator ends, which it should not."""
     operator.process.wait()
@@ -144,9 +156,12 @@ def run(once: bool) -> None:
             settle(hub, operator)
             steps.say("all is where it belongs")
             show(hub, clouds)
-            if not once:
-                how_to_look_around(hub, clouds, operator)
-                stay(operator)
+            steps.say("starting the dashboard")
+            with stage.dashboard(hub, clusters.folder) as dashboard:
+                if not once:
+                    how_to_look_around(hub, clouds, operator)
+                    look_at_the_centre(dashboard)
+                    stay(operator)
 
 
 def main() -> int:

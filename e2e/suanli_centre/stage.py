@@ -143,6 +143,7 @@ class Dashboard:
             "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(folder / "centre"), *options,
         ]  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
+        self.links: dict[str, str] = {}
 
     def start(self, ready: bool = True) -> None:
         """Start it; with `ready`, wait until it holds the leader's tables."""
@@ -170,6 +171,19 @@ class Dashboard:
             self.process.terminate()
             self.process.wait(timeout=20)
             self.process = None
+
+
+@contextlib.contextmanager
+def dashboard(hub: Cluster, folder: Path) -> Iterator[Dashboard]:
+    """The dashboard over the hub's own controller, for the block; `links` sign in, by account."""
+    made = accounts(hub)
+    shown = Dashboard(made.dashboard, folder)
+    shown.links = {name: f"{shown.url}/#token={token}" for name, token in made.tokens.items()}
+    try:
+        shown.start()
+        yield shown
+    finally:
+        shown.stop()
 
 
 def fill_city(leader: board.Board) -> None:
