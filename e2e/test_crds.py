@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -412,6 +413,18 @@ def test_the_template_keeps_what_the_schema_does_not_know(server: Cluster) -> No
 def test_a_whole_good_object_is_kept_as_written(server: Cluster, kind: str) -> None:
     answer = server.api.post(f"{collection(kind)}?dryRun=All&fieldValidation=Strict", manifest(kind, GOOD[kind]))
     assert within(GOOD[kind], answer["spec"])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_what_the_server_stores_reads_into_our_struct_and_back(server: Cluster, kind: Kind) -> None:
+    """No field is lost or changed between the API server and the controller."""
+    url = f"{collection(kind.name)}?dryRun=All&fieldValidation=Strict"
+    stored = server.api.post(url, manifest(kind.name, GOOD[kind.name]))
+    item: Any = msgspec.convert(stored, kind.struct)
+    written = manifest(kind.name, msgspec.to_builtins(item.spec))
+    again: Any = msgspec.convert(server.api.post(url, written), kind.struct)
+    assert again.spec == item.spec
+    assert msgspec.json.decode(msgspec.json.encode(item), type=kind.struct) == item
 
 
 def within(part: Any, whole: Any) -> bool:
