@@ -10,7 +10,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class PageHook(BuildHookInterface):  # type: ignore[type-arg,misc]  # hatchling is there only while building
+class PageHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is there only while building
     """The `custom` hook of the wheel target."""
 
     PLUGIN_NAME = "custom"
