@@ -62,7 +62,7 @@ def shrink(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: 
     surplus = sum(stay.values()) - one.replicas
     if surplus <= 0:
         return
-    tiers = _tiers(where, known, one.key, stay)
+    tiers = _tiers(where, known, one, stay)
     if one.ask.divide is demand.Divide.WEIGHTED:
         tiers = dict.fromkeys(stay, 0)
     for tier in sorted(set(tiers.values()), reverse=True):
@@ -85,14 +85,15 @@ def _claims(where: fleet.Fleet, one: demand.Demand, places: list[tuple[int, int]
 
 
 def _tiers(
-    where: fleet.Fleet, known: views.AskViews, workload: str, stay: placement_fill.Given
+    where: fleet.Fleet, known: views.AskViews, one: demand.Demand, stay: placement_fill.Given
 ) -> dict[tuple[int, int], int]:
     """The worst step of preference on which replicas of each place stand; of unseen ones the best there is."""
-    rows = placement_fill.held_on_rows(where, workload)
     tiers: dict[tuple[int, int], int] = {}
-    for place in stay:
-        seen = [int(known.known.tiers[row]) for row in rows if where.target_of[row] == place[0]]
-        tiers[place] = max(seen) if seen else _best_tier(where, known, place)
+    for target, variant in stay:
+        place = ledger.Place(target, one.ask.variants[variant].name)
+        lots = [book.places(one.key).get(place) for book in (where.bound, where.assumed)]
+        seen = [int(known.known.tiers[row]) for lot in lots if lot for row in lot.rows]
+        tiers[target, variant] = max(seen) if seen else _best_tier(where, known, (target, variant))
     return tiers
 
 
@@ -133,7 +134,7 @@ def movable(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay:
     """Give up places on a worse step of preference where enough replicas would fit on a better one."""
     if known.known.tier_count == 1 or not stay or one.ask.kind is demand.Kind.JOB:
         return
-    tiers = _tiers(where, known, one.key, stay)
+    tiers = _tiers(where, known, one, stay)
     filling = placement_fill.Filling(where, one, known, dict(stay))
     room = np.add.reduce(filling.rooms())
     by_tier = [0] * known.known.tier_count

@@ -290,6 +290,27 @@ def test_replicas_move_to_a_better_group_only_when_enough_of_them_gain() -> None
     assert decide(where, ask, 10, current=moved.counts()).counts() == moved.counts()
 
 
+def test_a_build_on_a_lesser_family_does_not_unsettle_one_on_the_best_beside_it() -> None:
+    """Both stand in one cloud, whose own scheduler chose intel: that is no reason to move what stands on kunpeng."""
+    where = fleets.of(
+        [fleets.cloud("a")],
+        [
+            fleets.node("k", arch="arm64", family="kunpeng-920", cpu=2),
+            fleets.node("h", family="hygon", cpu=8),
+            fleets.node("i", family="intel", cpu=8),
+        ],
+    )
+    arm = fleets.variant("arm", architectures=("arm64",))
+    amd = fleets.variant("amd", architectures=("amd64",))
+    ask = fleets.ask(arm, amd, family_order=("kunpeng-920", "hygon", "intel"))
+    first = decide(where, ask, 4)
+    assert first.counts() == {("Cloud/a", "arm"): 2, ("Cloud/a", "amd"): 2}
+    requests = {"cpu": 1000, "memory": fleets.GIB}
+    for number, (node, build) in enumerate([("k", "arm"), ("k", "arm"), ("i", "amd"), ("i", "amd")]):
+        where.set_pod(f"p{number}", "Cloud/a", node, requests, fleet.Owner("w", build))
+    assert decide(where, ask, 4, current=first.counts()).counts() == first.counts()
+
+
 def test_what_was_handed_out_is_deducted_until_it_is_seen_bound() -> None:
     where = fleets.of([fleets.cloud("a")], [fleets.node("n"), fleets.node("m")])
     first = decide(where, fleets.ask(), 8)
