@@ -99,3 +99,7 @@ crds: setup ## write crds/ anew from the structs of the kinds
 .PHONY: clean
 clean: ## remove what the tasks have made in this folder
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest-kind
+
+.PHONY: test-node-conformance
+test-node-conformance: setup ## upstream's [NodeConformance] specs against the agent (SELECTION=quick|main|slow)
+	$(BIN)/python e2e/nodeconformance/run.py --selection $(or $(SELECTION),quick)

@@ -262,7 +262,7 @@ def image_archive(name: str, image: Image) -> bytes:
         "architecture": architecture,
         "os": "linux",
         "config": {
-            "Env": ["PATH=/bin:/sbin:/usr/bin"],
+            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
             "Entrypoint": list(image.entrypoint) or None,
             "Cmd": list(image.command) or None,
             "User": image.user,

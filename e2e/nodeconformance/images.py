@@ -1,6 +1,7 @@
 """Stand-ins for the images that upstream's NodeConformance specs use, made here: no registry is asked.
 
-The names come from the test binary itself. busybox and bash are Debian's static ones, agnhost and the like are built
+The names come from the test binary itself. busybox and bash are Debian's static ones, agnhost and the like are
+built
 from the Kubernetes module, a few programs are the machine's own with their libraries.
 """
 
@@ -17,19 +18,32 @@ SH_SWITCH = r"""
 #include <ctype.h>
 #include <unistd.h>
 extern char **environ;
-/* ash drops environment names such as data-1, bash words its errors in another way: take bash only where it must be. */
-int main(int count, char **words) {
+/* ash drops environment names such as data-1, bash words its errors in another way: take bash only where it must
+be. */ int main(int count, char **words) {
   int odd = 0;
   (void)count;
   for (char **entry = environ; *entry; entry++)
-    for (char *letter = *entry; *letter && *letter != '='; letter++) odd |= !(isalnum((unsigned char)*letter) || *letter == '_');
+    for (char *letter = *entry; *letter && *letter != '='; letter++) odd |= !(isalnum((unsigned char)*letter) ||
+    *letter == '_');
   return odd ? execv("/bin/bash-static", words) : execv("/bin/busybox", words);
 }
 """
 
 AGNHOST_TOOLS = ("curl", "bash", "ss", "ipcs", "dig", "nslookup", "host", "iperf", "nc.openbsd", "ip")
 GLIBC_TOOLS = ("hostname", "bash", "dig", "getent")
-DIRECTORIES = ("root", "home", "var/run", "var/log", "dev", "proc", "sys", "run", "usr/bin", "usr/local/bin", "uploads")
+DIRECTORIES = (
+    "root",
+    "home",
+    "var/run",
+    "var/log",
+    "dev",
+    "proc",
+    "sys",
+    "run",
+    "usr/bin",
+    "usr/local/bin",
+    "uploads",
+)
 
 PASSWD = (
     "root:x:0:0:root:/root:/bin/sh\n"
@@ -63,26 +77,29 @@ def pause_name(binaries: Path) -> str:
 
 
 def _image(name: str, base: sc.Image, binaries: Path, module: Path) -> sc.Image | None:
+    """The stand-in for an image by its short name, None for one that no spec on a node needs."""
     short = re.sub(r":.*", "", name.rsplit("/", 1)[-1])
-    if short == "busybox":
-        return sc.Image(base.files, base.links, command=("sh",))
-    if short == "nonroot":
-        return sc.Image(base.files, base.links, command=("sh",), user="1234")
-    if short == "nginx":
-        files = {**base.files, "var/www/index.html": (b"<title>Welcome to nginx!</title>\n", 0o644)}
-        return sc.Image(files, base.links, command=("httpd", "-f", "-p", "80", "-h", "/var/www"))
-    if short == "pause":
-        pause = ((binaries / "pause").read_bytes(), 0o755)
-        return sc.Image({"pause": pause}, entrypoint=("/pause",), user="65535:65535")
-    if short == "nonewprivs":
-        files = {**base.files, "usr/local/bin/nnp": ((binaries / "nnp").read_bytes(), 0o6755)}
-        return sc.Image(files, base.links, command=("nnp",))
     if short == "agnhost":
         return _agnhost(base, binaries, module)
     if short == "glibc-dns-testing":
         files, links = _with_programs(base, GLIBC_TOOLS)
         return sc.Image(files, {**links, "bin/sh": "/usr/bin/bash"}, command=("sh",))
-    return None
+    return _simple(base, binaries).get(short)
+
+
+def _simple(base: sc.Image, binaries: Path) -> dict[str, sc.Image]:
+    page = {"var/www/index.html": (b"<title>Welcome to nginx!</title>\n", 0o644)}
+    nnp = {"usr/local/bin/nnp": ((binaries / "nnp").read_bytes(), 0o6755)}
+    pause = {"pause": ((binaries / "pause").read_bytes(), 0o755)}
+    return {
+        "busybox": sc.Image(base.files, base.links, command=("sh",)),
+        "nonroot": sc.Image(base.files, base.links, command=("sh",), user="1234"),
+        "nginx": sc.Image(
+            {**base.files, **page}, base.links, command=("httpd", "-f", "-p", "80", "-h", "/var/www")
+        ),
+        "nonewprivs": sc.Image({**base.files, **nnp}, base.links, command=("nnp",)),
+        "pause": sc.Image(pause, entrypoint=("/pause",), user="65535:65535"),
+    }
 
 
 def _agnhost(base: sc.Image, binaries: Path, module: Path) -> sc.Image:

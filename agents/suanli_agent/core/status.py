@@ -109,9 +109,7 @@ def _waiting(state: life.PodState, seen: life.Observation, container: objects.Co
     known = seen.waiting.get(container.name) or life.held_back(state, seen, container)
     if known is not None:
         return {"waiting": {"reason": known.reason, "message": known.message}}
-    spec = seen.pod.spec
-    initializing = spec.init_containers and container in spec.containers and not life.initialized(seen)
-    return {"waiting": {"reason": "PodInitializing" if initializing else "ContainerCreating"}}
+    return {"waiting": {"reason": "PodInitializing" if seen.pod.spec.init_containers else "ContainerCreating"}}
 
 
 def terminated(seen: life.Observation, record: observed.ContainerRecord) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,9 @@ class PodManager:
         hub: ports.Hub,
         node: ports.NodeFacts,
     ) -> None:
-        memory = knobs.memory_capacity or _memory()
-        self._ctx = context.Context(dataclasses.replace(knobs, memory_capacity=memory), runtime, hub, store, node)
+        self._capacity = knobs.memory_capacity or _memory()
+        knobs = dataclasses.replace(knobs, memory_capacity=self._capacity)
+        self._ctx = context.Context(knobs, runtime, hub, store, self._completed(node))
         self._view = view.View(runtime, self._changed)
         self._needs = needs.Needs(self._ctx)
         self._images = images.Images(self._ctx, self._needs)
@@ -106,7 +108,12 @@ class PodManager:
 
     def node_changed(self, node: ports.NodeFacts) -> None:
         """Facts of the box changed."""
-        self._ctx.node = node
+        self._ctx.node = self._completed(node)
+
+    def _completed(self, node: ports.NodeFacts) -> ports.NodeFacts:
+        """Before the Node is known, what the box has stands in for what is allocatable."""
+        own = {"cpu": str(os.cpu_count() or 1), "memory": str(self._capacity)}
+        return node if node.allocatable else dataclasses.replace(node, allocatable=own)
 
     def link_restored(self) -> None:
         """The hub answers again."""

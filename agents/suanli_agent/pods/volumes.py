@@ -90,12 +90,13 @@ class Volumes:
         path.mkdir(parents=True, exist_ok=True)
         if source.medium == "Memory" and not path.is_mount():
             await mount("-t", "tmpfs", "-o", _tmpfs_options(source, pod.spec), "tmpfs", str(path))
+        sticky = stat.S_ISVTX if source.medium == "Memory" else 0  # tmpfs is like /tmp
         group = pod.spec.security_context.fs_group
         if group is None:
-            path.chmod(0o777)
+            path.chmod(0o777 | sticky)
             return
         os.chown(path, -1, group)
-        path.chmod(0o2777)
+        path.chmod(0o2777 | sticky)
 
     async def mount_path(self, volume: objects.Volume, sub_path: str, place: tuple[str, int]) -> str:
         """What a container mounts: the volume, or a place in it bound by descriptor so that no link can lead out
@@ -143,7 +144,7 @@ def _tmpfs_options(source: objects.EmptyDirVolumeSource, spec: objects.PodSpec) 
     if limits and all(limits):
         sizes.append(sum(quantity.rounded_up(limit) for limit in limits if limit))
     bounded = [size for size in sizes if size]
-    return f"mode=0777,size={min(bounded)}" if bounded else "mode=0777"
+    return f"mode=1777,size={min(bounded)}" if bounded else "mode=1777"
 
 
 def check_host_path(source: objects.HostPathVolumeSource) -> None:
