@@ -1,5 +1,7 @@
 """From Clouds and EdgeSites to targets of the placement, from pods to whose they are."""
 
+from collections.abc import Iterable
+
 from suanli_controller.api import cloud, core_v1, names, site
 from suanli_controller.core import conditions, fleet
 
@@ -27,6 +29,12 @@ def as_reported(item: cloud.Cloud) -> fleet.Target:
     network = item.status.network
     rtt = network.rtt_microseconds if network and network.rtt_microseconds else None
     return of_cloud(item, ready=condition is None or condition.status == "True", rtt_microseconds=rtt)
+
+
+def local_cloud(items: Iterable[cloud.Cloud]) -> str:
+    """The Cloud that is the hub's own nodes: they can be counted once, so the oldest has them. Empty: none."""
+    local = [each.metadata for each in items if each.spec.access.local is not None]
+    return min(local, key=lambda meta: (str(meta.creation_timestamp), meta.name)).name if local else ""
 
 
 def of_site(item: site.EdgeSite) -> fleet.Target:

@@ -6,18 +6,16 @@ Each Cloud is reconciled in a task of its own: one that hangs keeps nobody waiti
 """
 
 import asyncio
-import base64
-import binascii
 import datetime as dt
 from collections.abc import Callable
 
 import structlog
 
 from suanli_controller.api import cloud, names
-from suanli_controller.core import centre, cloud_status, conditions, fleet, storage
+from suanli_controller.core import centre, cloud_status, conditions, fleet, places, storage
 from suanli_controller.core.cloud_status import Finding, View
-from suanli_controller.kube import client, connection, errors, events, informer, kinds, kubeconfig, resources
-from suanli_controller.reconcile import city, clearing, cluster, writing
+from suanli_controller.kube import client, errors, events, informer, kinds, resources
+from suanli_controller.reconcile import access, city, clearing, cluster, writing
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +142,7 @@ class Clouds:
         if self._connected.get(name) == version and ref in self.city.carriers:
             return None
         try:
-            way = await self._read_kubeconfig(reference)
+            way = await access.way_to(self.city.hub, reference, self.city.namespace)
             expires = (await way.source.current()).expires
         except errors.InvalidKubeconfig as error:
             await self._let_go(name)
@@ -155,19 +153,7 @@ class Clouds:
         return None
 
     def _first_local(self) -> str:
-        """The Cloud that is the hub's own nodes: they can be counted once, so the oldest has them."""
-        local = [each.metadata for each in self.items.objects.values() if each.spec.access.local is not None]
-        return min(local, key=lambda meta: (str(meta.creation_timestamp), meta.name)).name if local else ""
-
-    async def _read_kubeconfig(self, reference: cloud.SecretKeyRef) -> connection.Connection:
-        secret = await self.city.hub.get(resources.SECRETS, reference.name, self.city.namespace)
-        if reference.key not in secret.data:
-            raise errors.InvalidKubeconfig(f"data.{reference.key}", "is missing")
-        try:
-            content = base64.b64decode(secret.data[reference.key], validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise errors.InvalidKubeconfig(f"data.{reference.key}", "is not base64") from error
-        return kubeconfig.from_secret(content)
+        return places.local_cloud(self.items.objects.values())
 
     async def _let_go(self, name: str) -> None:
         """Follow it no more. Nothing there is touched."""

@@ -4,16 +4,14 @@ Writes nothing. What the controller keeps current by watches, `explain` reads he
 """
 
 import asyncio
-import base64
-import binascii
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from suanli_controller.api import cloud, core_v1, names
 from suanli_controller.core import conditions, places, quantity, what_if
-from suanli_controller.kube import client, connection, errors, kinds, kubeconfig, resources
-from suanli_controller.reconcile import observation
+from suanli_controller.kube import client, errors, kinds, resources
+from suanli_controller.reconcile import access, observation
 
 CLOUD_SECONDS = 20.0
 """How long a cloud may take to list its nodes and pods before it counts as not ready."""
@@ -63,28 +61,17 @@ async def look(hub: client.Client, namespace: str, now: dt.datetime) -> Survey:
 
 async def _read(hub: client.Client, item: cloud.Cloud, namespace: str) -> Objects:
     """A cloud's nodes and pods. Raises KubeError, TimeoutError."""
-    async with asyncio.timeout(CLOUD_SECONDS), client.Client(await _way(hub, item, namespace)) as api:
+    reference = item.spec.access.kubeconfig_secret_ref
+    assert reference is not None  # noqa: S101  # the caller saw to it
+    way = await access.way_to(hub, reference, namespace)
+    async with asyncio.timeout(CLOUD_SECONDS), client.Client(way) as api:
         nodes, pods = await asyncio.gather(api.list(resources.NODES), api.list(resources.PODS))
         return nodes.items, pods.items
 
 
-async def _way(hub: client.Client, item: cloud.Cloud, namespace: str) -> connection.Connection:
-    reference = item.spec.access.kubeconfig_secret_ref
-    assert reference is not None  # noqa: S101  # the caller saw to it
-    secret = await hub.get(resources.SECRETS, reference.name, namespace)
-    try:
-        return kubeconfig.from_secret(base64.b64decode(secret.data[reference.key], validate=True))
-    except KeyError as error:
-        raise errors.InvalidKubeconfig(f"data.{reference.key}", "is missing") from error
-    except binascii.Error as error:
-        raise errors.InvalidKubeconfig(f"data.{reference.key}", "is not base64") from error
-
-
 def _take_hub(found: Survey, nodes: Iterable[core_v1.Node], pods: Iterable[core_v1.Pod], now: dt.datetime) -> None:
     """The hub's own nodes: a site's boxes, and the ordinary ones where a Cloud means them."""
-    local = next(
-        (name for name, each in found.builder.inventory.clouds.items() if each.spec.access.local is not None), ""
-    )
+    local = places.local_cloud(found.builder.inventory.clouds.values())
     target_of: dict[str, str] = {}
     for node in nodes:
         site = node.metadata.labels.get(names.SITE_LABEL)
