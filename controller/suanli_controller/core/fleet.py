@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import columns, hardware, journal, ledger, ranking
+from suanli_controller.core import columns, demand, devices, hardware, journal, ledger, ranking
 
 if TYPE_CHECKING:
     from suanli_controller.core import views
@@ -35,6 +35,7 @@ FACTS: Final = (
     "acceleratorModel",
     "taints",
     "class",
+    "kind",
 )
 _FEW: Final = 64  # newcomers above it are sorted in at once
 GRADES: Final = {"General": 0, "Important": 1, "Core": 2}
@@ -99,6 +100,8 @@ class Fleet:
         self.journal = journal.Journal()
         self.bound = ledger.Ledger()
         self.assumed = ledger.Ledger()
+        self.devices: devices.Devices | None = None  # made when a share of a device is first asked for
+        self._shares: dict[int, int] = {}  # made-up resource of shares -> the resource of whole devices
         self.views: views.Views | None = None  # what decisions keep of this fleet; lives and dies with it
         self._minor: NDArray[np.int64] = np.zeros(self.capacity, np.int64)
         self._weights: list[Weights] = []  # by row, shared by nodes of one size
@@ -179,6 +182,9 @@ class Fleet:
         self.version += 1
         self.free[:, row] -= self.allocatable[:, row]
         self.allocatable[:, row] = 0
+        if self.devices is not None:
+            self.devices.resize(row, 0)
+            self._recount_devices(row)
         self._reopen(row)
         self._drop_if_empty(row)
 
@@ -219,7 +225,7 @@ class Fleet:
 
     def _describe(self, row: int, node: hardware.NodeFacts) -> None:
         known = node.placeable
-        values: Mapping[str, Hashable] = {
+        values: Mapping[str, Hashable | None] = {
             "architecture": known.architecture,
             "family": known.family,
             "os": known.os,
@@ -229,6 +235,7 @@ class Fleet:
             "acceleratorModel": known.accelerator_model,
             "taints": tuple((each.key, each.value, each.effect) for each in node.taints),
             "class": node.class_name,
+            "kind": (node.hardware.accelerator, known.accelerator_model) if node.hardware.accelerator else None,
         }
         for name, value in values.items():
             self.facts[name].put(row, value)
@@ -247,6 +254,9 @@ class Fleet:
         for name, amount in amounts.items():
             self.allocatable[self.resources[name], row] = amount
         self.free[:, row] = self.allocatable[:, row] - used
+        if self.devices is not None:
+            self.devices.resize(row, self._devices_of(row)[1])
+            self._recount_devices(row)
         scored = [name for name in ("cpu", "memory", *node.hardware.accelerators) if amounts.get(name)]
         weights = tuple((self.resources[name], ranking.SCALE / (amounts[name] * len(scored))) for name in scored)
         self._weights[row] = self._weights_of.setdefault(weights, weights)
@@ -275,6 +285,16 @@ class Fleet:
             packed = tuple(sorted((self._resource(name), amount) for name, amount in amounts.items()))
             self._known_requests[key] = packed
         return packed
+
+    def pack_variant(self, variant: demand.Variant) -> Requests:
+        """What a replica of a build takes; its share of a device is asked of the resource made up for shares."""
+        if not variant.share_milli:
+            return self.pack_requests(variant.requests)
+        name = devices.share_name(variant.share_resource)
+        if name not in self.resources:
+            self._share_out(variant.share_resource, name)
+        rest = {key: amount for key, amount in variant.requests.items() if key != variant.share_resource}
+        return self.pack_requests(rest | {name: variant.share_milli})
 
     def set_pod(
         self, uid: str, target: str, node: str, requests: Mapping[str, int], owner: Owner | None = None
@@ -315,13 +335,18 @@ class Fleet:
 
     # What is assumed
 
-    def assume(self, workload: str, place: ledger.Place, requests: Requests, rows: dict[int, int]) -> None:
-        """Deduct replicas that were handed out, until they are seen bound or withdrawn."""
+    def assume(
+        self, workload: str, place: ledger.Place, requests: Requests, rows: dict[int, int], device: int = -1
+    ) -> None:
+        """Deduct replicas that were handed out, until they are seen bound or withdrawn.
+
+        `device`: from which a share is taken, where there is one row only; by default the tightest.
+        """
         for stale, row, count in self.assumed.add(workload, place, requests, rows):
             self._deduct(row, stale, -count)
             self.touch(row)
         for row, count in rows.items():
-            self._deduct(row, requests, count)
+            self._deduct(row, requests, count, device)
             self.touch(row)
 
     def withdraw(self, workload: str, target: str = "", variant: str = "", replicas: int | None = None) -> int:
@@ -342,9 +367,67 @@ class Fleet:
         self.touch(taken[1])
         return True
 
-    def _deduct(self, row: int, requests: Requests, count: int) -> None:
+    def _deduct(self, row: int, requests: Requests, count: int, device: int = -1) -> None:
+        if self.devices is not None:
+            self._deduct_devices(self.devices, row, requests, count, device)
+            return
         for index, amount in requests:
             self._free[index][row] -= amount * count
+
+    # Devices
+
+    def _share_out(self, resource: str, name: str) -> None:
+        """From now on this resource's devices are told apart."""
+        self._shares[self._resource(name)] = self._resource(resource)
+        if self.devices is None:
+            self.devices = devices.Devices(self.capacity)
+            for row in range(self.rows):
+                self.devices.resize(row, self._devices_of(row)[1])
+            for pod in self._pods.values():
+                self._take_devices(self.devices, pod.row, pod.requests, 1)
+            for requests, row, count in self.assumed.all():
+                self._take_devices(self.devices, row, requests, count)
+        for row in range(self.rows):
+            self._recount_devices(row)
+
+    def _devices_of(self, row: int) -> tuple[int, int]:
+        """The resource under which a node's devices are told apart, -1 for none, and how many there are."""
+        kind = self.facts["kind"].codes[row]
+        if kind < 0 or not self.present[row]:
+            return -1, 0
+        value = self.facts["kind"].values[kind]
+        index = self.resources.get(value[0], -1) if isinstance(value, tuple) else -1
+        return index, int(self.allocatable[index, row]) if index >= 0 else 0
+
+    def _take_devices(
+        self, table: devices.Devices, row: int, requests: Requests, count: int, device: int = -1
+    ) -> None:
+        own = self._devices_of(row)[0]
+        for index, amount in requests:
+            share = index in self._shares
+            if index == own or (share and self._shares[index] == own):
+                for _ in range(abs(count)):
+                    if count > 0:
+                        table.take(row, amount, share=share, device=device)
+                    else:
+                        table.give(row, amount, share=share)
+
+    def _deduct_devices(
+        self, table: devices.Devices, row: int, requests: Requests, count: int, device: int
+    ) -> None:
+        for index, amount in requests:
+            if index not in self._shares:
+                self._free[index][row] -= amount * count
+        self._take_devices(table, row, requests, count, device)
+        self._recount_devices(row)
+
+    def _recount_devices(self, row: int) -> None:
+        own, _ = self._devices_of(row)
+        table = self.devices
+        for share, whole in self._shares.items():
+            if whole == own and table is not None:
+                self._free[whole][row] = table.untouched(row)
+                self._free[share][row] = table.largest(row)
 
     # Ranks
 
@@ -413,6 +496,8 @@ class Fleet:
         for column in self.facts.values():
             column.grow(capacity)
         self.labels.grow(capacity)
+        if self.devices is not None:
+            self.devices.grow(capacity)
         self._open.extend(bytes(more))
         self.capacity = capacity
         self.version += 1

@@ -76,6 +76,13 @@ class Ledger:
     def copy_of(self, workload: str) -> dict[Place, tuple[Requests, dict[int, int]]]:
         return {place: (lot.requests, dict(lot.rows)) for place, lot in self.places(workload).items()}
 
+    def all(self) -> Iterator[tuple[Requests, int, int]]:
+        """Every lot: requests, row, replicas."""
+        for lots in self._lots.values():
+            for lot in lots.values():
+                for row, count in lot.rows.items():
+                    yield lot.requests, row, count
+
     def count(self, workload: str, place: Place) -> int:
         lot = self._lots.get(workload, {}).get(place)
         return sum(lot.rows.values()) if lot else 0

@@ -111,7 +111,7 @@ def _single(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> de
         filling = placement_fill.Filling(where, one, known, {})
         return _decision(filling, 1, explaining.reasons(filling, exhausted=False))
     target = int(where.target_of[row])
-    where.assume(one.key, ledger.Place(target, chosen.name), chosen.requests, {row: 1})
+    where.assume(one.key, ledger.Place(target, chosen.name), chosen.requests, {row: 1}, chosen.device(row))
     placement = demand.Placement(where.targets[target].ref, chosen.name, 1, ((where.names[row], 1),))
     return demand.Decision(one.key, (placement,), notes=one.ask.notes)
 

@@ -27,6 +27,7 @@ class Cells:
     room: list[int]
     domains: list[list[int]]  # by bound, then by cell
     of_row: Rows  # the cell of each row, -1 for none
+    rank: list[int]  # the best rank of a node in it; only where there are bounds
 
 
 class Filling:
@@ -82,7 +83,7 @@ class Filling:
     def _cells(self, rooms: Sequence[Rows], bounds: list[spread_bounds.RowBound]) -> Cells:
         where, variants, targets = self.where, len(rooms), len(self.where.targets)
         key = self.known.known.tiers[: where.rows] * targets
-        key += where.target_of[: where.rows]
+        key += self.known.known.position[where.target_of[: where.rows]]
         room = rooms[0]
         if variants > 1:
             room = np.add.reduce(rooms)
@@ -90,7 +91,8 @@ class Filling:
         fine = [each.rows for each in bounds if each.rows is not None]
         of_row, sample, totals = _finely(key, room, fine) if fine else _coarsely(key, room)
         keys = key[sample]
-        target, variant = (keys // variants % max(targets, 1)).tolist(), (keys % variants).tolist()
+        target = [self.known.known.by_name[each] for each in (keys // variants % max(targets, 1)).tolist()]
+        variant = (keys % variants).tolist()
         return Cells(
             tier=(keys // (variants * max(targets, 1))).tolist(),
             target=target,
@@ -98,7 +100,15 @@ class Filling:
             room=totals.tolist(),
             domains=list(spread_bounds.cells_of(bounds, target, variant, sample)),
             of_row=of_row,
+            rank=self._best_ranks(of_row, len(target)) if bounds else [0] * len(target),
         )
+
+    def _best_ranks(self, of_row: Rows, cells: int) -> list[int]:
+        usable = np.flatnonzero(of_row >= 0)
+        best = np.zeros(cells, np.int64)
+        np.maximum.at(best, of_row[usable], self.known.variants[0].ranks()[usable])
+        found: list[int] = best.tolist()
+        return found
 
     def _share_out(self, wanted: int, cells: Cells, bounds: list[spread_bounds.RowBound]) -> list[int]:
         """Replicas by cell."""
@@ -154,10 +164,32 @@ class Filling:
             return self._weighted_claims(cells)
         if divide is demand.Divide.AGGREGATED:
             order = self._order(cells.target, cells.room)
-            return lambda cell, _: (cells.tier[cell], order[cells.target[cell]], cell)
-        held = self._held(cells, range(len(cells.room)))
-        weight = _sums(cells.room, held)
-        return lambda cell, got: (cells.tier[cell], -weight[cell] / (2 * (held[cell] + got) + 1), cell)
+            return lambda cell, _: (
+                cells.tier[cell],
+                order[cells.target[cell]],
+                cells.variant[cell],
+                -cells.rank[cell],
+            )
+        return self._capacity_claims(cells)
+
+    def _capacity_claims(self, cells: Cells) -> Callable[[int, int], spread.Claim]:
+        """By the room of a target's variant, within it by the strategy."""
+        places = list(zip(cells.target, cells.variant, strict=True))
+        has = dict.fromkeys(places, 0) | self.given
+        weight = dict(has)
+        for place, room in zip(places, cells.room, strict=True):
+            weight[place] += room
+        of_cell = [0] * len(places)
+        name = {target: place for place, target in enumerate(self.known.known.by_name)}
+
+        def claim(cell: int, got: int) -> spread.Claim:
+            place = places[cell]
+            has[place] += got - of_cell[cell]
+            of_cell[cell] = got
+            share = -weight[place] / (2 * has[place] + 1)
+            return (cells.tier[cell], share, name[place[0]], place[1], -cells.rank[cell])
+
+        return claim
 
     def _weighted_claims(self, cells: Cells) -> Callable[[int, int], spread.Claim]:
         weights = {self.where.target_index.get(ref, -1): weight for ref, weight in self.demand.ask.weights}
@@ -165,12 +197,14 @@ class Filling:
         for (target, _), count in self.given.items():
             has[target] = has.get(target, 0) + count
         of_cell = [0] * len(cells.room)
+        name = {target: place for place, target in enumerate(self.known.known.by_name)}
 
         def claim(cell: int, got: int) -> spread.Claim:
             target = cells.target[cell]
             has[target] += got - of_cell[cell]
             of_cell[cell] = got
-            return (-weights.get(target, 0) / (2 * has[target] + 1), target, cells.tier[cell], cell)
+            share = -weights.get(target, 0) / (2 * has[target] + 1)
+            return (share, name[target], cells.tier[cell], cells.variant[cell], -cells.rank[cell])
 
         return claim
 
@@ -196,7 +230,7 @@ class Filling:
             if keys[best] <= 0:
                 break
             row = int(rows[best])
-            self.where.assume(self.demand.key, place, view.requests, {row: 1})
+            self.where.assume(self.demand.key, place, view.requests, {row: 1}, view.device(row))
             chosen[row] = chosen.get(row, 0) + 1
         return chosen
 

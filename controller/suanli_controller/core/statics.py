@@ -34,10 +34,13 @@ class Statics:
     A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
     """
 
-    __slots__ = ("base", "codes", "tier_count", "tiers")
+    __slots__ = ("base", "by_name", "codes", "position", "tier_count", "tiers")
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask) -> None:
         rows = where.rows
+        # targets in the order of their names, which decides between equal claims
+        self.by_name: list[int] = sorted(range(len(where.targets)), key=lambda index: where.targets[index].ref)
+        self.position: Tiers = np.argsort(np.array(self.by_name, np.int64))
         common = _common_codes(where, ask)
         self.tiers: Tiers = np.zeros(where.capacity, np.int64)
         tiers, outside = _tiers(where, ask)

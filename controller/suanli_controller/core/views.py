@@ -5,14 +5,14 @@ changed, whether resources shrank or grew again. Where more changed than is wort
 many Asks are about that their views would not fit into memory, all rows are evaluated at once.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import demand, demand_check, fleet, statics
+from suanli_controller.core import demand, demand_check, fleet, fragmentation, ranking, statics
 
 BUDGET: Final = 24 << 20  # bytes of keys that are kept
 ASKS: Final = 1 << 14  # Asks that are remembered
@@ -28,7 +28,19 @@ Rooms = NDArray[np.int64]
 class View:
     """One variant of one Ask over the whole fleet, as of `version`."""
 
-    __slots__ = ("_asked", "_base", "_column", "_keys", "_rank", "_seen", "_shared", "_where", "name", "requests")
+    __slots__ = (
+        "_asked",
+        "_base",
+        "_column",
+        "_keys",
+        "_rank",
+        "_scorer",
+        "_seen",
+        "_shared",
+        "_where",
+        "name",
+        "requests",
+    )
 
     def __init__(
         self, where: fleet.Fleet, ask: demand.Ask, index: int, known: statics.Statics, shared: "Views"
@@ -36,13 +48,16 @@ class View:
         self._where, self._shared = where, shared
         rows = where.rows
         self.name = ask.variants[index].name
-        self.requests = where.pack_requests(ask.variants[index].requests)
+        self.requests = where.pack_variant(ask.variants[index])
         self._base = known.base[index][:rows]
         self._rank = (where.spread if ask.strategy is demand.Strategy.SPREAD else where.pack)[:rows]
         self._asked = [(where.free[resource, :rows], amount) for resource, amount in self.requests]
         self._column = np.full((len(where.resources), 1), _UNASKED, np.int64)
         for resource, amount in self.requests:
             self._column[resource, 0] = amount
+        self._scorer: fragmentation.Scorer | None = None
+        if ask.strategy is demand.Strategy.FRAGMENTATION:
+            self._scorer = fragmentation.Scorer(where, ask.variants[index], shared.mix())
         self._keys: Keys | None = None
         self._seen = 0
 
@@ -63,11 +78,26 @@ class View:
         return self._evaluate(keys)
 
     def _catch_up(self, keys: Keys, changed: NDArray[np.int64]) -> None:
+        if self._scorer is not None:
+            changed = np.unique(changed)
         fits = np.logical_and.reduce(self._where.free.take(changed, 1) >= self._column)
         fresh = self._base.take(changed)
         fresh += self._rank.take(changed)
         fresh *= fits
         keys[changed] = fresh
+        if self._scorer is not None:
+            self._score(self._scorer, keys, changed[fresh > 0])
+
+    def _score(self, scorer: fragmentation.Scorer, keys: Keys, rows: Rooms) -> None:
+        """Put the strategy's score in place of fullness; equal scores go by name alone, as in the paper."""
+        score = scorer.scores(rows) << ranking.SCORE_SHIFT
+        keys[rows] = self._base.take(rows) + (score | (self._rank.take(rows) & ranking.NAME_MASK))
+
+    def device(self, row: int) -> int:
+        """From which device of a node a share is best taken; -1: any."""
+        if self._scorer is None or self._where.devices is None:
+            return -1
+        return self._scorer.device(row)
 
     def _evaluate(self, keys: Keys) -> Keys:
         fits, also = self._shared.masks
@@ -78,6 +108,8 @@ class View:
             np.logical_and(fits, also, fits)
         np.add(self._base, self._rank, keys)
         np.multiply(keys, fits, keys)
+        if self._scorer is not None:
+            self._score(self._scorer, keys, np.flatnonzero(keys > 0))
         return keys
 
     def forget(self) -> None:
@@ -131,6 +163,10 @@ class Views:
         self._contents: OrderedDict[Hashable, statics.Statics] = OrderedDict()
         self._stored: list[View] = []
         self._turned_away = 0
+        self._seen: Counter[fragmentation.Shape] = Counter()
+        self._typical: Counter[fragmentation.Shape] | None = None
+        self._learnt = 0
+        self._mix: fragmentation.Mix | None = None
         self._renew()
 
     def wrong(self, ask: demand.Ask) -> str:
@@ -146,7 +182,8 @@ class Views:
         found = self._asks.get(ask)
         if found is None:
             for variant in ask.variants:
-                self._where.pack_requests(variant.requests)
+                self._where.pack_variant(variant)
+            self._learn(ask)
             if self._version != self._where.version:  # a resource that was never heard of
                 self._renew()
             found = self._asks[ask] = AskViews(self._where, ask, self._statics(ask), self)
@@ -154,12 +191,30 @@ class Views:
                 self._asks.popitem(last=False)
         return found
 
+    def set_typical(self, seen: Counter[fragmentation.Shape]) -> None:
+        """Requests from which fragmentation is judged, instead of those of the Asks that were seen."""
+        self._typical = seen
+        self._renew()
+
+    def _learn(self, ask: demand.Ask) -> None:
+        """What is asked for tells what will be asked for. Judged anew each time as many Asks came again."""
+        self._seen.update(fragmentation.shape_of(variant) for variant in ask.variants)
+        if self._typical is None and self._seen.total() >= 2 * self._learnt:
+            self._learnt = self._seen.total()
+            self._renew()
+
+    def mix(self) -> fragmentation.Mix:
+        if self._mix is None:
+            self._mix = fragmentation.mix_of(self._where, self._typical or self._seen)
+        return self._mix
+
     def _renew(self) -> None:
         """Facts changed, or the arrays did: nothing that was learnt counts any more."""
         self._version = self._where.version
         self._asks.clear()
         self._contents.clear()
         self._stored.clear()
+        self._mix = None
         rows = self._where.rows
         self.scratch: Keys = np.zeros(rows, np.int64)
         self.masks = (np.zeros(rows, np.bool_), np.zeros(rows, np.bool_))
