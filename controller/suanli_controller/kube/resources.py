@@ -108,6 +108,14 @@ CERTIFICATE_SIGNING_REQUESTS = Resource(
 )
 
 
+def is_as_old(one: str, other: str) -> bool:
+    """Whether a resourceVersion is no newer than another of the same kind and API server.
+
+    They may be compared as numbers (Kubernetes 1.35, KEP-5504); what is no number is as old only where it is equal.
+    """
+    return int(one) <= int(other) if one.isdigit() and other.isdigit() else one == other
+
+
 def key(namespace: str, name: str) -> str:
     """`namespace/name`, or `name` for what is cluster-scoped: the key of caches and queues."""
     return f"{namespace}/{name}" if namespace else name

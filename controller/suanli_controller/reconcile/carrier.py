@@ -14,13 +14,16 @@ import structlog
 from suanli_controller.api import names
 from suanli_controller.core import convergence
 from suanli_controller.core.workload_status import Problem
-from suanli_controller.kube import client, errors, queue, resources
+from suanli_controller.kube import errors, queue, resources
 from suanli_controller.reconcile import cluster, copies
 
 log = structlog.get_logger(__name__)
 
 WORKERS = 8
 """Workloads that are brought in line in one cluster at the same time: enough to hide a link's round trip."""
+
+TIDY_SECONDS = 60.0
+"""It is a walk over the cache, and writes only where something is left over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +38,21 @@ class Wants:
 
 
 class Carrier:
-    """`named(namespace)` gives all that the hub's workloads there name; `on_change(workload uid)` is called when a
-    problem comes or goes.
+    """`named(namespace)` gives all that the hub's workloads there name, None while that is not known;
+    `on_change(workload uid)` is called when a problem comes or goes.
     """
 
     def __init__(
         self,
         there: cluster.Cluster,
-        hub: client.Client,
+        sources: copies.Sources,
         hub_uid: str,
-        named: Callable[[str], Collection[copies.Reference]],
+        named: Callable[[str], Collection[copies.Reference] | None],
         on_change: Callable[[str], None],
     ) -> None:
         self.there = there
         self._named = named
-        self.copies = copies.Copies(there, hub, hub_uid)
+        self.copies = copies.Copies(there, sources, hub_uid)
         self._hub_uid = hub_uid
         self._on_change = on_change
         self._wants: dict[str, Wants] = {}
@@ -100,6 +103,17 @@ class Carrier:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(WORKERS):
                 tasks.create_task(self._work())
+            tasks.create_task(self._tidy())
+
+    async def _tidy(self) -> None:
+        """Copies whose workload went while this cluster or we were away are found by looking through all of them."""
+        while True:
+            await asyncio.sleep(TIDY_SECONDS)
+            for namespace in self.copies.namespaces if self.there.ready else ():
+                try:
+                    await self._sweep(namespace)
+                except errors.KubeError as error:
+                    log.warning("not tidied", cluster=self.there.ref, namespace=namespace, error=str(error))
 
     async def _work(self) -> None:
         while True:
@@ -125,6 +139,12 @@ class Carrier:
         except copies.Missing as missing:
             self._queue.add_after(workload_uid, copies.LOOK_AGAIN_SECONDS)
             self._report(workload_uid, Problem(missing.reason, str(missing)))
+        except Exception as error:  # a fault of ours with one workload is not one of all
+            log.exception("not in line", cluster=self.there.ref, workload=workload_uid)
+            self._queue.retry(workload_uid)
+            self._report(
+                workload_uid, Problem("InternalError", f"{type(error).__name__}; see the controller's log")
+            )
         else:
             self._queue.forget(workload_uid)
             self._report(workload_uid, None)
@@ -151,7 +171,12 @@ class Carrier:
         for step in steps:
             await self._take(step)
         if not wants.objects or any(isinstance(step, convergence.Apply) and step.known for step in steps):
-            await self.copies.sweep(wants.namespace, self._named(wants.namespace))
+            await self._sweep(wants.namespace)
+
+    async def _sweep(self, namespace: str) -> None:
+        named = self._named(namespace)
+        if named is not None:
+            await self.copies.sweep(namespace, named)
 
     async def _prepare(self, wants: Wants) -> None:
         await self.ensure_namespace(wants.namespace)

@@ -11,6 +11,9 @@ from suanli_controller.api import core_v1, names
 from suanli_controller.core import convergence, workload_status
 from suanli_controller.kube import client, errors, index, informer, link, resources
 
+HUB = "hub"
+"""The hub's own cluster, which carries what is at sites and in a local cloud."""
+
 OWNED: Mapping[str, resources.Resource[Any]] = {
     "Deployment": resources.DEPLOYMENTS,
     "Job": resources.JOBS,
@@ -30,6 +33,9 @@ class Ears(Protocol):
 
     def object_changed(self, cluster: "Cluster", workload_uid: str) -> None:
         """One of our objects came, went or changed."""
+
+    def copy_changed(self, cluster: "Cluster", kind: str, namespace: str, name: str) -> None:
+        """A ConfigMap or Secret of ours came, went or changed."""
 
     def state_changed(self, cluster: "Cluster") -> None:
         """It was reached for the first time, fell silent, or answers again."""
@@ -69,6 +75,11 @@ class Cluster:
         self.pods.subscribe(lambda old, new: self.ears.pod_changed(self, old, new))
         for each in self.owned.values():
             each.subscribe(self._object_changed)
+        for kind, copies in self.copies.items():
+            copies.subscribe(lambda old, new, kind=kind: self._copy_changed(kind, new or old))
+
+    def _copy_changed(self, kind: str, copy: Any) -> None:
+        self.ears.copy_changed(self, kind, copy.metadata.namespace, copy.metadata.name)
 
     def _object_changed(self, old: Any, new: Any) -> None:
         for uid in {uid for each in (old, new) if each is not None for uid in _workload_uid(each)}:

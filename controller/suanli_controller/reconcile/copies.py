@@ -1,18 +1,21 @@
 """The ConfigMaps and Secrets that a template names travel with it; what else it needs is checked there.
 
-A copy carries the hub's mark and is kept equal to its source. What stands in the target under that name without
-our mark is never touched: it serves, where the hub has none of that name.
+A copy carries the hub's mark and is kept equal to its source, whichever of the two changes. What stands in the
+target under that name without our mark is never touched: it serves, where the hub has none of that name.
 """
 
+import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from suanli_controller.api import names
-from suanli_controller.kube import client, errors, resources
+from suanli_controller.kube import client, errors, informer, resources
 from suanli_controller.reconcile import cluster
 
 Reference = tuple[str, str]  # kind, name
+Key = tuple[str, str, str]  # kind, namespace, name
 
 LOOK_AGAIN_SECONDS = 15.0
 SOURCE_VERSION_ANNOTATION = f"{names.GROUP}/source-version"
@@ -31,30 +34,44 @@ class NameTaken(Missing):
     reason = names.NAME_TAKEN
 
 
-class Copies:
-    """The copies in one cluster."""
+class Sources:
+    """The hub's ConfigMaps and Secrets: the metadata of all, the content of those that are asked for.
 
-    def __init__(self, there: cluster.Cluster, hub: client.Client, hub_uid: str) -> None:
-        self._there = there
+    `on_change(kind, namespace, name)` is called when one comes, goes or changes.
+    """
+
+    def __init__(self, hub: client.Client, on_change: Callable[[str, str, str], None]) -> None:
         self._hub = hub
-        self._hub_uid = hub_uid
-        self._written: dict[
-            tuple[str, str, str], str
-        ] = {}  # (kind, namespace, name) -> resourceVersion that we left
-        self._accounts: dict[tuple[str, str], float] = {}  # when a ServiceAccount was seen last, monotonic seconds
+        self._on_change = on_change
+        self._live = {
+            kind: informer.Informer(hub, resource.metadata_only) for kind, resource in cluster.COPIES.items()
+        }
+        for kind, each in self._live.items():
+            each.subscribe(self._teller(kind))
 
-    async def bring(self, namespace: str, references: Mapping[Reference, bool]) -> None:
-        """Make the copies equal to their sources. Raises Missing, NameTaken and errors.KubeError."""
-        if self._there.api is self._hub:
-            return
-        for (kind, name), needed in sorted(references.items()):
-            source = await self._source(kind, namespace, name)
-            if source is not None:
-                await self._copy(kind, namespace, name, source)
-            elif needed:
-                await self._require(kind, namespace, name)
+    def _teller(self, kind: str) -> informer.Handler[resources.PartialObject]:
+        def tell(old: resources.PartialObject | None, new: resources.PartialObject | None) -> None:
+            for each in (new or old,):
+                if each is not None:
+                    self._on_change(kind, each.metadata.namespace, each.metadata.name)
 
-    async def _source(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        return tell
+
+    async def run(self) -> None:
+        """Keep the metadata current until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for each in self._live.values():
+                tasks.create_task(each.run())
+
+    def version(self, key: Key) -> str:
+        """The resourceVersion that was seen last; empty where none was, which may be too early to tell."""
+        kind, namespace, name = key
+        found = self._live[kind].get(name, namespace)
+        return found.metadata.resource_version if found else ""
+
+    async def read(self, key: Key) -> dict[str, Any] | None:
+        """One whole object as it is now; none where the hub has none. Raises Missing where it is of no use."""
+        kind, namespace, name = key
         try:
             source = await self._hub.get(cluster.COPIES[kind].as_type(dict), name, namespace)
         except errors.NotFound:
@@ -63,11 +80,69 @@ class Copies:
             raise Missing(f"Secret {namespace}/{name}: the token of a ServiceAccount is worth nothing elsewhere")
         return source
 
-    async def _copy(self, kind: str, namespace: str, name: str, source: Mapping[str, Any]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What we wrote last: from which version of the source, and the version that it became there."""
+
+    source: str
+    copy: str
+
+
+class Copies:
+    """The copies in one cluster."""
+
+    def __init__(self, there: cluster.Cluster, sources: Sources, hub_uid: str) -> None:
+        self._there = there
+        self._sources = sources
+        self._hub_uid = hub_uid
+        self._sent: dict[Key, _Sent] = {}
+        self._locks: dict[Key, asyncio.Lock] = {}  # many workloads may name one ConfigMap
+        self._accounts: dict[tuple[str, str], float] = {}  # when a ServiceAccount was seen last, monotonic seconds
+        for kind, each in there.copies.items():
+            each.subscribe(self._forgetter(kind))
+
+    def _forgetter(self, kind: str) -> informer.Handler[resources.PartialObject]:
+        def forget(old: resources.PartialObject | None, new: resources.PartialObject | None) -> None:
+            if new is None and old is not None:
+                self._sent.pop((kind, old.metadata.namespace, old.metadata.name), None)
+
+        return forget
+
+    async def bring(self, namespace: str, references: Mapping[Reference, bool]) -> None:
+        """Make the copies equal to their sources. Raises Missing, NameTaken and errors.KubeError."""
+        for (kind, name), needed in sorted(references.items()):
+            key = (kind, namespace, name)
+            async with self._locks.setdefault(key, asyncio.Lock()):
+                await self._bring(key, needed=needed)
+
+    async def _bring(self, key: Key, *, needed: bool) -> None:
+        kind, namespace, name = key
+        if self._is_current(key, self._sources.version(key)):
+            return
+        source = await self._sources.read(key)
+        if self._there.ref == cluster.HUB:
+            if source is None and needed:
+                raise Missing(f"{kind} {namespace}/{name} is not on the hub")
+        elif source is not None:
+            await self._copy(key, source)
+        elif needed:
+            await self._require(key)
+
+    def _is_current(self, key: Key, version: str) -> bool:
+        """Whether the newest source is there, and nobody has written over it since."""
+        kind, namespace, name = key
+        if self._there.ref == cluster.HUB:
+            return bool(version)
+        sent, there = self._sent.get(key), self._there.copies[kind].get(name, namespace)
+        if sent is None or sent.source != version:
+            return False
+        return there is None or resources.is_as_old(there.metadata.resource_version, sent.copy)
+
+    async def _copy(self, key: Key, source: Mapping[str, Any]) -> None:
+        kind, namespace, name = key
         version = source["metadata"]["resourceVersion"]
-        there = self._there.copies[kind].get(name, namespace)
-        key = (kind, namespace, name)
-        if there is not None and self._is_current(key, there, version):
+        if self._is_current(key, version):
             return
         wish = {
             "metadata": {
@@ -78,15 +153,10 @@ class Copies:
             },
             **{field: source[field] for field in ("data", "binaryData", "type", "immutable") if field in source},
         }
-        self._written[key] = await self._write(kind, wish)
-
-    def _is_current(self, key: tuple[str, str, str], there: resources.PartialObject, version: str) -> bool:
-        same = there.metadata.annotations.get(SOURCE_VERSION_ANNOTATION) == version
-        return same and self._written.get(key) == there.metadata.resource_version
+        self._sent[key] = _Sent(version, await self._write(kind, wish))
 
     async def _write(self, kind: str, wish: Mapping[str, Any]) -> str:
-        resource = cluster.COPIES[kind].metadata_only
-        meta = wish["metadata"]
+        resource, meta = cluster.COPIES[kind].metadata_only, wish["metadata"]
         try:
             return (await self._there.api.create(resource, wish)).metadata.resource_version
         except errors.AlreadyExists as taken:
@@ -95,10 +165,15 @@ class Copies:
                 raise NameTaken(
                     f"{kind} {meta['namespace']}/{meta['name']} is there already and is not ours"
                 ) from taken
-            guarded = {**wish, "metadata": {**meta, "resourceVersion": there.metadata.resource_version}}
+        guarded = {**wish, "metadata": {**meta, "resourceVersion": there.metadata.resource_version}}
+        try:
             return (await self._there.api.replace(resource, guarded)).metadata.resource_version
+        except errors.Invalid:  # an immutable one, or of another type: its source was made anew under its name
+            await self._delete(kind, there)
+            return (await self._there.api.create(resource, wish)).metadata.resource_version
 
-    async def _require(self, kind: str, namespace: str, name: str) -> None:
+    async def _require(self, key: Key) -> None:
+        kind, namespace, name = key
         try:
             await self._there.api.get(cluster.COPIES[kind].metadata_only, name, namespace)
         except errors.NotFound as error:
@@ -117,12 +192,18 @@ class Copies:
             ) from error
         self._accounts[namespace, name] = now
 
+    @property
+    def namespaces(self) -> set[str]:
+        """Where there are copies."""
+        return {each.metadata.namespace for held in self._there.copies.values() for each in held.objects.values()}
+
     async def sweep(self, namespace: str, named: Collection[Reference]) -> None:
         """Delete copies in a namespace that no workload names any more."""
         for kind, held in self._there.copies.items():
             for copy in list(held.objects.values()):
                 meta = copy.metadata
-                if meta.namespace == namespace and (kind, meta.name) not in named:
+                ours = SOURCE_VERSION_ANNOTATION in meta.annotations  # the hub's mark in a cloud is no copy
+                if ours and meta.namespace == namespace and (kind, meta.name) not in named:
                     await self._delete(kind, copy)
 
     async def _delete(self, kind: str, copy: resources.PartialObject) -> None:
@@ -138,4 +219,4 @@ class Copies:
         except errors.NotFound:
             return
         finally:
-            self._written.pop((kind, meta.namespace, meta.name), None)
+            self._sent.pop((kind, meta.namespace, meta.name), None)
