@@ -112,7 +112,13 @@ class Box:
         folder.mkdir(parents=True, exist_ok=True)
         self.name, self.folder = name, folder
         self.state = folder / "state"
-        chosen = {"STATE": self.state, "RUN": folder / "run", "RUNTIME": f"unix://{runtime}", "LISTEN": listen}
+        chosen = {
+            "STATE": self.state,
+            "RUN": folder / "run",
+            "CNI_DIR": folder / "cni",
+            "RUNTIME": f"unix://{runtime}",
+            "LISTEN": listen,
+        }
         more = {key.upper(): value for key, value in settings.items()}
         own = {f"SUANLI_AGENT_{key}": str(value) for key, value in {**chosen, **more}.items()}
         self.environment = {**os.environ, "LANG": "C.UTF-8", **own}

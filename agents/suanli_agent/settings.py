@@ -37,6 +37,12 @@ class Settings:
     cgroup_parent: str = "/suanli"
     """Control group of all pods; its use is told apart from what else runs on the box."""
 
+    cni_dir: str = "/etc/cni/net.d"
+    """Where the runtime looks for pod networks; `join` writes a bridge there where nothing is. Empty: never."""
+
+    pod_cidr: str = ""
+    """IPv4 subnet of that bridge. Empty: a /24 of 10.128.0.0/9 that no route of the box covers."""
+
     node_ip: str = ""
     """Address that the hub and other nodes reach this box by. Empty: the one that it reaches the hub from."""
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import socket
 
+from suanli_agent import cni
 from suanli_agent import settings as settings_module
 from suanli_agent.cli.words import err, out, say
 from suanli_agent.hardware import root, system
@@ -57,6 +58,18 @@ def run(arguments: argparse.Namespace, settings: settings_module.Settings) -> in
         err(say("error", error))
         return 1
     identity.remember_uid(store, node["metadata"]["uid"])
+    _network(settings, node["metadata"]["name"])
     site = node["metadata"].get("labels", {}).get(identity.SITE_LABEL, "?")
     out(say("joined", node["metadata"]["name"], site))
     return 0
+
+
+def _network(settings: settings_module.Settings, node: str) -> None:
+    """A pod network where there is none; joining has succeeded whatever becomes of it."""
+    try:
+        written = cni.ensure(settings.cni_dir, settings.pod_cidr, root.Root(settings.host_root), node)
+    except (OSError, ValueError) as error:
+        err(say("no-network", error))
+        return
+    if written:
+        err(say("network", written))

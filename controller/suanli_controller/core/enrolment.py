@@ -154,6 +154,17 @@ def granted_labels(site: sites.EdgeSite) -> dict[str, str]:
     return {**own, names.SITE_LABEL: site.metadata.name, **{key: value for key, value in facts.items() if value}}
 
 
+def labels_change(site: sites.EdgeSite, present: Mapping[str, str]) -> dict[str, str | None]:
+    """What a merge patch must say so that a Node has the site's labels and no granted label beside them.
+
+    Not server-side apply: the Node was created with labels, which apply would leave to its creation for ever.
+    """
+    wanted = granted_labels(site)
+    ours = {label for label in present if label.startswith(f"{names.GRANTED_PREFIX}/")} - {names.KEY_HASH_LABEL}
+    gone: dict[str, str | None] = dict.fromkeys(ours - wanted.keys())
+    return {**gone, **{label: value for label, value in wanted.items() if present.get(label) != value}}
+
+
 def new_node(site: sites.EdgeSite, name: str, key_hash: str) -> Object:
     """The Node of a box that may join. It carries the site's taints from its first moment on."""
     labels = {**granted_labels(site), names.KEY_HASH_LABEL: key_hash, names.HOSTNAME_LABEL: name}

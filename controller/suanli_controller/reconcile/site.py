@@ -166,11 +166,10 @@ class Sites:
         await self.api.apply(_ROLE_BINDINGS, enrolment.recovery_binding(site, boxes))
 
     async def _give(self, site: sites.EdgeSite, box: core_v1.Node) -> None:
-        """Labels and taints of the site. Applied labels that the site gives no longer go by server-side apply."""
-        name, labels = box.metadata.name, enrolment.granted_labels(site)
-        ours = {key: value for key, value in box.metadata.labels.items() if _is_granted(key)}
-        if ours != labels:
-            await self.api.apply(resources.NODES, {"metadata": {"name": name, "labels": labels}})
+        """Labels and taints of the site; granted labels that it gives no longer go."""
+        name = box.metadata.name
+        if change := enrolment.labels_change(site, box.metadata.labels):
+            await self.api.patch(resources.NODES, name, "", {"metadata": {"labels": change}})
         wanted = enrolment.taints_wanted(site, box.spec.taints)
         if enrolment.taints_differ(wanted, box.spec.taints):
             guard = {"resourceVersion": box.metadata.resource_version}
@@ -235,10 +234,6 @@ def token_secret() -> str:
 def random_word(length: int) -> str:
     """Letters and digits as bootstrap tokens are made of."""
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(length))
-
-
-def _is_granted(label: str) -> bool:
-    return label.startswith(f"{names.GRANTED_PREFIX}/") and label != names.KEY_HASH_LABEL
 
 
 def _was(site: sites.EdgeSite, reason: str) -> bool:

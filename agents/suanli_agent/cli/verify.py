@@ -1,0 +1,137 @@
+"""`suanli-agent verify-autonomy`: what would be back after a reboot without the hub, checked on the disk as it is.
+
+Read-only; it needs no daemon. Images are asked of the runtime, everything else is read where the agent would read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import time
+from typing import Any, Dict, List, Optional
+
+from suanli_agent import settings as settings_module
+from suanli_agent import state
+from suanli_agent.cli.pods import table
+from suanli_agent.cli.words import err, out, say
+from suanli_agent.core import objects, payload
+from suanli_agent.hardware import root, system
+from suanli_agent.link import pki
+from suanli_agent.runtime import client, errors
+
+SQLITE = "state.db"
+
+
+def _containers(pod: objects.Pod) -> List[objects.Container]:
+    return [*pod.spec.init_containers, *pod.spec.containers]
+
+
+async def _missing_images(pod: objects.Pod, runtime: client.Runtime) -> List[str]:
+    """Images that would have to be pulled; raises errors.RuntimeFault where the runtime cannot be asked."""
+    lacks = []
+    for container in _containers(pod):
+        always = container.image_pull_policy == "Always"
+        if always or await runtime.image(container.image) is None:
+            lacks.append(f"image {container.image}" + (" (imagePullPolicy: Always)" if always else ""))
+    return lacks
+
+
+def _missing_objects(pod: objects.Pod, store: state.Store) -> List[str]:
+    wanted, namespace = payload.names(pod.spec), pod.metadata.namespace
+    named = [("ConfigMap", name) for name in wanted.config_maps] + [("Secret", name) for name in wanted.secrets]
+    lacks = [f"{kind} {name}" for kind, name in named if store.object(kind, namespace, name) is None]
+    tokens = [
+        f"token for {wish.audience or 'the hub'}"
+        for wish in payload.token_wishes(pod.spec.volumes)
+        if store.token(pod.metadata.uid, wish.audience, wish.expiration_seconds) is None
+    ]
+    return lacks + tokens
+
+
+async def survey(store: state.Store, runtime: client.Runtime) -> List[Dict[str, Any]]:
+    """One row a pod: its name and what it would lack. Finished pods need nothing."""
+    rows = []
+    for raw in store.pods():
+        pod = objects.decode_pod(raw)
+        if pod.status.phase in ("Succeeded", "Failed") or pod.metadata.deletion_timestamp:
+            continue
+        try:
+            lacks = await _missing_images(pod, runtime)
+        except errors.RuntimeFault as error:
+            lacks = [f"images unknown: {error}"]
+        lacks += _missing_objects(pod, store)
+        rows.append({"pod": f"{pod.metadata.namespace}/{pod.metadata.name}", "lacks": lacks})
+    return rows
+
+
+def _starts_at_boot(unit: str) -> Optional[bool]:
+    """Whether systemd starts a unit at boot; None where there is no systemd to ask."""
+    if shutil.which("systemctl") is None:
+        return None
+    command = ["systemctl", "is-enabled", unit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() in ("enabled", "enabled-runtime", "static", "alias", "linked")
+
+
+def _file_system(path: str) -> str:
+    """The type of the file system that holds `path`."""
+    best, kind = "", ""
+    for line in root.Root().read("/proc/self/mounts").splitlines():
+        _, place, found = line.split()[:3]
+        inside = path == place or path.startswith(place.rstrip("/") + "/")
+        if inside and len(place) >= len(best):
+            best, kind = place, found
+    return kind
+
+
+def box_checks(settings: settings_module.Settings, store: pki.Store, now: float) -> List[Dict[str, Any]]:
+    """What the whole box needs: `ok` is true, false, or None where it cannot be told."""
+    certificate = store.certificate("client")
+    runtime = os.path.basename(settings.runtime).partition(".")[0]  # noqa: PTH119 - the end of a URL
+    left = certificate.not_after - now if certificate else 0
+    kind = _file_system(str(settings.state_path.resolve()))
+    swap = system.parse_meminfo(root.Root(settings.host_root).read("/proc/meminfo")).get("SwapTotal", 0)
+    return [
+        {"check": "suanli-agent starts at boot", "ok": _starts_at_boot("suanli-agent.service")},
+        {"check": f"{runtime} starts at boot", "ok": _starts_at_boot(f"{runtime}.service")},
+        {"check": f"state is kept across reboots ({kind})", "ok": kind not in ("tmpfs", "ramfs", "overlay")},
+        {"check": f"certificate outlives {max(left, 0) / 86400:.1f} days offline", "ok": left > 0},
+        {"check": "a way back after that: recovery token on disk", "ok": store.recovery.exists()},
+        {"check": "secrets in memory cannot be swapped to disk", "ok": swap == 0},
+    ]
+
+
+def _mark(fine: Optional[bool]) -> str:
+    return "?" if fine is None else say("v-ok" if fine else "v-bad")
+
+
+def _print(checks: List[Dict[str, Any]], pods: List[Dict[str, Any]]) -> None:
+    rows = [[_mark(each["ok"]), each["check"], ""] for each in checks]
+    rows += [[_mark(not each["lacks"]), each["pod"], "; ".join(each["lacks"])] for each in pods]
+    for line in table(rows):
+        out(line)
+    out(say("v-summary", sum(not each["lacks"] for each in pods), len(pods)))
+
+
+def run(arguments: argparse.Namespace, settings: settings_module.Settings) -> int:
+    """0 where every pod would be back, 1 where one would not, 3 where the box has not joined."""
+    store = pki.Store(settings.state_path)
+    if not (settings.state_path / SQLITE).exists():
+        err(say("not-joined"))
+        return 3
+    desired = state.Store(settings.state_path / SQLITE)
+    runtime = client.Runtime(settings.runtime[len("unix://") :])
+    try:
+        pods = asyncio.run(survey(desired, runtime))
+    finally:
+        desired.close()
+    checks = box_checks(settings, store, time.time())
+    if arguments.json:
+        out(json.dumps({"checks": checks, "pods": pods}, indent=1))
+    else:
+        _print(checks, pods)
+    return 1 if any(each["lacks"] for each in pods) else 0

@@ -1,0 +1,74 @@
+"""A pod network for a box that has none: one bridge with addresses of its own, behind the box's.
+
+Written once, when joining, and only into an empty directory: a network that someone set up is never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import pathlib
+from typing import Any, Dict, Iterator, List
+
+from suanli_agent.hardware import root as root_module
+
+FILE = "10-suanli.conflist"
+_NETWORKS = ("*.conf", "*.conflist", "*.json")  # what libcni reads
+_OURS = ipaddress.IPv4Network("10.128.0.0/9")
+
+
+def ensure(directory: str, cidr: str, root: root_module.Root, node: str) -> str:
+    """Write the bridge where `directory` holds no network; returns the file, or empty where nothing was to do.
+
+    Raises OSError; ValueError for a `cidr` that is no IPv4 subnet.
+    """
+    if not directory:
+        return ""
+    folder = pathlib.Path(directory)
+    if any(found for pattern in _NETWORKS for found in folder.glob(pattern)):
+        return ""
+    subnet = ipaddress.IPv4Network(cidr) if cidr else free_subnet(root.read("/proc/1/net/route"), node)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / FILE
+    file.write_text(json.dumps(network(subnet), indent=1) + "\n")
+    return str(file)
+
+
+def network(subnet: ipaddress.IPv4Network) -> Dict[str, Any]:
+    """The CNI configuration: bridge, host ports, and the firewall's leave to forward."""
+    addresses = {
+        "type": "host-local",
+        "ranges": [[{"subnet": str(subnet)}]],
+        "routes": [{"dst": "0.0.0.0/0"}],
+    }
+    bridge = {"type": "bridge", "bridge": "suanli0", "isGateway": True, "ipMasq": True, "hairpinMode": True}
+    plugins: List[Dict[str, Any]] = [
+        {**bridge, "ipam": addresses},
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+        {"type": "firewall"},
+    ]
+    return {"cniVersion": "0.4.0", "name": "suanli", "plugins": plugins}
+
+
+def _routes(text: str) -> Iterator[ipaddress.IPv4Network]:
+    """Destinations of /proc/net/route, the default route left out; addresses there are little-endian hex."""
+    for line in text.splitlines()[1:]:
+        words = line.split()
+        destination, mask = (int.from_bytes(bytes.fromhex(words[at]), "little") for at in (1, 7))
+        if mask:
+            ones = bin(mask).count("1")  # noqa: FURB161 - int.bit_count came with Python 3.10
+            yield ipaddress.IPv4Network((destination & mask, ones))
+
+
+def free_subnet(routes: str, node: str) -> ipaddress.IPv4Network:
+    """A /24 that overlaps none of `routes`, begun at a place that the node's name gives: boxes seldom share one."""
+    taken = list(_routes(routes))
+    choices = 1 << (24 - _OURS.prefixlen)
+    first = int.from_bytes(hashlib.sha256(node.encode()).digest()[:4], "big")
+    for step in range(choices):
+        base = int(_OURS.network_address) + ((first + step) % choices << 8)
+        subnet = ipaddress.IPv4Network((base, 24))
+        if not any(subnet.overlaps(route) for route in taken):
+            return subnet
+    raise ValueError("every subnet of 10.128.0.0/9 is routed elsewhere: set SUANLI_AGENT_POD_CIDR")
