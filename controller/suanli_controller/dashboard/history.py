@@ -82,14 +82,21 @@ class Store:
     def read(self, by: str, since: int, until: int) -> answers.History:
         """Samples in the finest resolution that reaches back to `since`, thinned to what a chart can show."""
         step = next((s for s in STEPS if until - since <= s.keep_seconds), STEPS[-1])
-        stride = max(1, -(-(until - since) // (step.seconds * _POINTS))) * step.seconds
+        first = self._first(step, by, since)
+        # A young history is shown in full and not as the few points that a whole day's stride would leave.
+        stride = max(1, -(-(until - first) // (step.seconds * _POINTS))) * step.seconds
         cursor = self._database.execute(
-            "SELECT at, key, general, general_requested, intelligent, intelligent_requested, nodes, ready_nodes "
-            "FROM samples WHERE step = ? AND by_ = ? AND at BETWEEN ? AND ? AND at % ? = 0 ORDER BY at, key",
+            "SELECT max(at), key, general, general_requested, intelligent, intelligent_requested, nodes, ready_nodes "
+            "FROM samples WHERE step = ? AND by_ = ? AND at BETWEEN ? AND ? GROUP BY at / ?, key ORDER BY 1, 2",
             (step.seconds, by, since, until, stride),
         )
         items = [_sample(row) for row in cursor]
         return answers.History(by=by, step_seconds=stride, source="local", items=items)
+
+    def _first(self, step: Step, by: str, since: int) -> int:
+        query = "SELECT min(at) FROM samples WHERE step = ? AND by_ = ? AND at >= ?"
+        (first,) = self._database.execute(query, (step.seconds, by, since)).fetchone()
+        return since if first is None else int(first)
 
 
 def _prepare(path: str) -> sqlite3.Connection:

@@ -90,7 +90,7 @@ def nodes(held: replica.Replica, mine: rights.Rights, wanted: Filter, cut: Cut) 
     if cut.sort in ("", "target"):
         return _in_order(held, targets, wanted, cut)
     rows = (node for target in targets for node in matching(held.nodes[target].values(), wanted))
-    return take(rows, cut, _NODE_KEYS[cut.sort.lstrip("-")])
+    return take(rows, cut, NODE_KEYS[cut.sort.lstrip("-")])
 
 
 def all_nodes(held: replica.Replica, mine: rights.Rights, wanted: Filter) -> Iterator[model.Node]:
@@ -174,7 +174,7 @@ def _free(node: model.Node, resource: str) -> int:
     return node.allocatable.get(resource, 0) - node.requested.get(resource, 0)
 
 
-_NODE_KEYS: dict[str, Callable[[model.Node], Any]] = {
+NODE_KEYS: dict[str, Callable[[model.Node], Any]] = {
     "target": lambda n: (n.target, n.name),
     "name": _by_name,
     "class": lambda n: n.class_key,

@@ -1,0 +1,74 @@
+"""The dashboard's copy follows the leader exactly, and asks for a snapshot where it cannot."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from tests.controller.dashboard import centre_rows
+
+from suanli_controller.dashboard import replica
+from suanli_controller.view import board, model
+
+
+def _nodes(held: replica.Replica) -> dict[str, model.Node]:
+    return {node.key: node for nodes in held.nodes.values() for node in nodes.values()}
+
+
+@given(before=centre_rows.fleets(), after=centre_rows.fleets())
+def test_deltas_bring_the_copy_to_what_the_leader_holds(before: list[model.Node], after: list[model.Node]) -> None:
+    leader = centre_rows.leader_with(before)
+    held = centre_rows.replica_of(leader)
+    for target, _, _ in centre_rows.PLACES:
+        leader.replace_nodes(target, [node for node in after if node.target == target])
+    held.apply(leader.tick(5))
+    assert _nodes(held) == leader.tables["nodes"]
+
+
+@given(before=centre_rows.fleets(), after=centre_rows.fleets())
+def test_a_new_leaders_snapshot_replaces_everything(before: list[model.Node], after: list[model.Node]) -> None:
+    held = centre_rows.replica_of(centre_rows.leader_with(before))
+    leader = board.Board("run-2")
+    for node in after:
+        leader.put(node)
+    held.begin()
+    for part in leader.snapshot(9):
+        held.apply(part)
+    assert _nodes(held) == leader.tables["nodes"]
+    assert (held.clouds, held.epoch) == ({}, "run-2")
+
+
+def test_a_gap_is_an_error_and_changes_nothing() -> None:
+    leader = centre_rows.leader_with([])
+    held = centre_rows.replica_of(leader)
+    leader.put(model.Cloud(name="late", tier="District"))
+    leader.tick(1)
+    leader.put(model.Cloud(name="later", tier="District"))
+    with pytest.raises(replica.GapError, match="goes on from 2, held is 1"):
+        held.apply(leader.tick(2))
+    assert "later" not in held.clouds
+
+
+def test_a_delta_before_any_snapshot_is_an_error() -> None:
+    with pytest.raises(replica.GapError):
+        replica.Replica().apply(model.Delta(sequence=1, at=0, rows=model.Rows()))
+
+
+def test_equal_shapes_are_held_once() -> None:
+    node = model.Node(target="Cloud/a", name="n", class_key=centre_rows.CLASSES[0], allocatable={"cpu": 10})
+    leader = centre_rows.leader_with([node, msgspec.structs.replace(node, name="m", allocatable={"cpu": 10})])
+    held = replica.Replica()
+    deframer = model.Deframer()
+    for part in leader.snapshot(0):
+        for frame in deframer.feed(model.encode(part)):
+            held.apply(frame)
+    first, second = held.nodes["Cloud/a"].values()
+    assert first.allocatable is second.allocatable
+
+
+def test_a_site_and_a_cloud_of_one_name_keep_their_own_nodes() -> None:
+    key = centre_rows.CLASSES[0]
+    fleet = [model.Node(target=target, name="n", class_key=key) for target in ("Cloud/a", "EdgeSite/s")]
+    leader = centre_rows.leader_with(fleet)
+    held = centre_rows.replica_of(leader)
+    leader.drop("nodes", "Cloud/a/n")
+    held.apply(leader.tick(1))
+    assert set(_nodes(held)) == {"EdgeSite/s/n"}
