@@ -81,7 +81,7 @@ def city(backend: Backend, clusters: Clusters) -> Iterator[City]:
         backend.need(member, Need("amd64"), Need("arm64"))
     made = City(backend.hub)
     made.register_local("local", tier="Municipal", district="370800")
-    made.register(backend.cloud, name="cloud", district="370811")
+    made.join(backend.cloud, "cloud", district="370811")
     with Operator(clusters, backend.hub, backend.hub.kubeconfig) as operator:
         made.operator = operator
         for name in ("local", "cloud"):

@@ -115,14 +115,21 @@ class City:
 
     def register_local(self, name: str, **spec: Any) -> None:
         """The hub's own nodes as a Cloud."""
-        self.cloud(name, {"access": {"local": {}}, **spec})
+        controller.verb(self.hub, "cloud", "join", name, "--local", "--clearance", "Core")
+        self.patch_cloud(name, **spec)
 
-    def register(self, member: Member, kubeconfig: Path | None = None, name: str = "", **spec: Any) -> str:
-        """A cluster as a Cloud, by a kubeconfig or else by the administrator's; returns the Cloud's name."""
+    def join(self, member: Member, name: str = "", **spec: Any) -> str:
+        """A cluster as a Cloud, by `cloud join`, which makes an account of the least rights; returns its name."""
         name = name or member.name
-        self.secret(name, (kubeconfig or member.kubeconfig).read_bytes())
-        self.cloud(name, {"access": {"kubeconfigSecretRef": {"name": name}}, **spec})
+        access = ("--cloud-kubeconfig", str(member.kubeconfig), "--clearance", "Core")
+        controller.verb(self.hub, "cloud", "join", name, *access)
+        self.patch_cloud(name, **spec)
         return name
+
+    def register(self, name: str, kubeconfig: bytes, **spec: Any) -> None:
+        """A Cloud by a kubeconfig as it is, right or wrong."""
+        self.secret(name, kubeconfig)
+        self.cloud(name, {"access": {"kubeconfigSecretRef": {"name": name}}, **spec})
 
     def secret(self, name: str, kubeconfig: bytes) -> None:
         data = {"kubeconfig": base64.b64encode(kubeconfig).decode()}

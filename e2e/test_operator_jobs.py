@@ -23,9 +23,9 @@ def short(backend: Backend, **job: Any) -> Json:
 
 
 def held(backend: Backend, **job: Any) -> Json:
-    """A Job whose pods do not start before they are let: no node has what they select."""
+    """A Job whose pods wait for a scheduler that does not come."""
     spec = short(backend, **job)
-    spec["suspend"] = True
+    spec["template"]["spec"]["schedulerName"] = "nobody"
     return spec
 
 
@@ -101,18 +101,24 @@ def test_a_changed_job_template_changes_nothing_and_says_so(
 
 
 def test_a_suspended_job_runs_when_it_is_resumed(city: City, backend: Backend, space: Namespace) -> None:
-    work = space.workload("patient", held(backend))
+    work = space.workload("patient", {**short(backend), "suspend": True})
     work.until("Placed", "False", "Suspended")
+    assert jobs(backend, work) == []
     work.patch(suspend=False)
     work.until("Complete", "True", "JobComplete")
 
 
+def test_a_job_that_runs_can_be_suspended(city: City, backend: Backend, space: Namespace) -> None:
+    work = space.workload("stopped", held(backend))
+    until(lambda: jobs(backend, work), "the Job is there")
+    for suspend in (True, False):
+        work.patch(suspend=suspend)
+        until(lambda: jobs(backend, work)[0]["spec"]["suspend"] == suspend, f"suspend: {suspend}")  # noqa: B023
+
+
 def test_a_job_that_fails_is_reported_as_failed(city: City, backend: Backend, space: Namespace) -> None:
     """By its deadline, which ends a Job on simulated nodes as on real ones."""
-    spec = short(backend, activeDeadlineSeconds=1, backoffLimit=0)
-    spec["template"]["spec"]["containers"][0]["command"] = ["sleep", "86400"]
-    spec["template"]["spec"]["schedulerName"] = "nobody"  # its pods stay Pending until the deadline
-    spec["placement"] = only("cloud")
-    work = space.workload("late", spec)
+    spec = held(backend, activeDeadlineSeconds=1, backoffLimit=0)
+    work = space.workload("late", {**spec, "placement": only("cloud")})
     work.until("Failed", "True", "JobFailed")
     assert work.says("Ready") == ("False", "JobFailed")

@@ -1,0 +1,215 @@
+"""Clouds and operators that fall silent, die or come back: nothing is lost, nothing is made twice."""
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, SimulatedNode, fleet, until
+from suanli_operator import AWAY_SECONDS, City, Json, Namespace, Operator, Work, build, only, template
+
+CONTAINER = {"image": "busybox", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
+AT_ONCE_SECONDS = 20
+"""What another cloud's trouble must not delay; a moment on an idle machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A hub of its own, the cloud `away` that these tests take away, and `steady`, which stays."""
+
+    city: City
+    hub: Cluster
+    away: Cluster
+    steady: Cluster
+    operator: Operator
+
+
+@pytest.fixture(scope="module")
+def stage(clusters: Clusters) -> Iterator[Stage]:
+    hub = clusters.start("outage-hub", Options(without=frozenset({KWOK, SCHEDULER})))
+    away, steady = (clusters.start(name) for name in ("away", "steady"))
+    for cloud in (away, steady):
+        cloud.create_nodes(fleet("node", 3, SimulatedNode(name="")))
+    city = City(hub)
+    for cloud in (away, steady):
+        city.join(cloud)
+    with Operator(clusters, hub, hub.kubeconfig) as operator:
+        city.operator = operator
+        for cloud in (away, steady):
+            city.until_cloud(cloud.name, "True", "Connected")
+        yield Stage(city, hub, away, steady, operator)
+    for cluster in (hub, away, steady):
+        clusters.remove(cluster.name)
+
+
+@pytest.fixture
+def space(stage: Stage) -> Iterator[Namespace]:
+    """Both clouds answer when a test begins, and are brought back when it is over."""
+    stage.city.until_cloud("away", "True", "Connected", AWAY_SECONDS)
+    with stage.city.namespace("outage") as made:
+        yield made
+        bring_back(stage.away)
+
+
+def bring_back(cloud: Cluster) -> None:
+    cloud.resume()
+    if "kube-apiserver" not in cloud.pids():
+        cloud.restart()
+
+
+def take_away(cloud: Cluster, how: str) -> None:
+    cloud.kill() if how == "refused" else cloud.pause()
+
+
+def web(replicas: int, *clouds: str) -> Json:
+    return {"replicas": replicas, "template": template(CONTAINER), "placement": only(*clouds)}
+
+
+def uids(pods: list[Json]) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in pods}
+
+
+@pytest.mark.parametrize("how", ["refused", "hangs"])
+def test_a_silent_cloud_is_called_unknown_and_loses_nothing(stage: Stage, space: Namespace, how: str) -> None:
+    """While it is silent the other cloud takes work at once; its own pods are the same ones afterwards."""
+    work = space.workload("there", web(3, "away"))
+    work.until_ready()
+    before, placed = uids(work.pods(stage.away)), work.placements()
+    status = stage.city.cloud_status("away")
+    take_away(stage.away, how)
+    elsewhere = space.workload("elsewhere", web(2, "steady"))
+    elsewhere.until_ready(AT_ONCE_SECONDS)
+    stage.city.until_cloud("away", "Unknown", "Unreachable", AWAY_SECONDS)
+    work.until("Ready", "Unknown", "TargetUnreachable", AT_ONCE_SECONDS)
+    assert work.placements() == placed
+    assert stage.city.cloud_status("away")["classes"] == status["classes"]
+    bring_back(stage.away)
+    stage.city.until_cloud("away", "True", "Connected", AWAY_SECONDS)
+    work.until_ready(AWAY_SECONDS)
+    assert uids(work.pods(stage.away)) == before
+    assert work.placements() == placed
+
+
+def test_nothing_new_is_placed_in_a_silent_cloud(stage: Stage, space: Namespace) -> None:
+    stage.away.kill()
+    stage.city.until_cloud("away", "Unknown", "Unreachable", AWAY_SECONDS)
+    spread = space.workload("anywhere", web(6, "away", "steady"))
+    spread.until_ready(AT_ONCE_SECONDS)
+    assert spread.placements() == {("Cloud/steady", "default"): 6}
+    nowhere = space.workload("nowhere", web(1, "away"))
+    said = nowhere.until("Placed", "False", "Unplaced", AT_ONCE_SECONDS)
+    assert "TargetNotReady on 3 nodes" in said["message"]
+    bring_back(stage.away)
+    nowhere.until_ready(AWAY_SECONDS)
+
+
+def test_a_deletion_waits_for_a_silent_cloud_and_says_so(stage: Stage, space: Namespace) -> None:
+    """Also over a restart of the operator; when the cloud is back nothing of the workload is left there."""
+    work = space.workload("waits", web(4, "away", "steady"))
+    work.until_ready()
+    stage.away.kill()
+    stage.city.until_cloud("away", "Unknown", "Unreachable", AWAY_SECONDS)
+    work.delete()
+    until(lambda: work.says("Ready") == ("Unknown", "TargetUnreachable"), "it says what it waits for", 30)
+    assert "Cloud/away" in message(work)
+    until(lambda: work.leftovers(stage.steady) == [], "the other cloud is clean at once", AT_ONCE_SECONDS)
+    stage.operator.restart()
+    bring_back(stage.away)
+    work.until_gone(AWAY_SECONDS)
+    assert work.leftovers(stage.away, stage.steady) == []
+
+
+def message(work: Work) -> str:
+    text: str = next(each["message"] for each in work.status()["conditions"] if each["type"] == "Ready")
+    return text
+
+
+def test_an_abandoned_workload_goes_without_a_silent_cloud(stage: Stage, space: Namespace) -> None:
+    """What is there is left as it is: nobody can delete what he cannot reach."""
+    work = space.workload("abandoned", web(4, "away", "steady"))
+    work.until_ready()
+    left = len(work.pods(stage.away))
+    stage.away.kill()
+    stage.city.until_cloud("away", "Unknown", "Unreachable", AWAY_SECONDS)
+    work.delete()
+    until(lambda: work.says("Ready") == ("Unknown", "TargetUnreachable"), "it says what it waits for", 30)
+    assert 'suanli.io/abandon: "true"' in message(work)
+    work.annotate(abandon="true")
+    work.until_gone(AT_ONCE_SECONDS)
+    assert work.leftovers(stage.steady) == []
+    bring_back(stage.away)
+    assert len(work.pods(stage.away)) == left > 0
+    stage.away.api.delete(f"/apis/apps/v1/namespaces/{space.name}/deployments/abandoned-default")
+
+
+def test_a_scale_down_reaches_a_cloud_that_was_silent(stage: Stage, space: Namespace) -> None:
+    work = space.workload("fewer", web(4, "away"))
+    work.until_ready()
+    stage.away.kill()
+    stage.city.until_cloud("away", "Unknown", "Unreachable", AWAY_SECONDS)
+    work.scale(1)
+    bring_back(stage.away)
+    until(lambda: len(work.pods(stage.away)) == 1, "one pod", AWAY_SECONDS)
+    work.until_ready()
+
+
+def test_an_operator_that_is_killed_at_any_moment_resumes(stage: Stage, space: Namespace) -> None:
+    """Killed five times between the writes of forty workloads: each runs exactly what it asks for, and only that."""
+    chance = random.Random(3)
+    works = []
+    for burst in range(5):
+        for number in range(8):
+            name = f"w-{burst}-{number}"
+            spec = web(chance.randint(1, 4), "away", "steady")
+            works.append(space.workload(name, {**spec, "variants": [build("amd64")]}))
+        time.sleep(chance.uniform(0, 0.8))  # the moment is the point: somewhere among the writes
+        stage.operator.restart()
+    for work in works:
+        work.until_ready(AWAY_SECONDS)
+    for work in works:
+        wanted = work.get()["spec"]["replicas"]
+        assert sum(work.placements().values()) == wanted
+        assert len(work.pods(stage.away)) + len(work.pods(stage.steady)) == wanted
+        for cloud in (stage.away, stage.steady):
+            objects = work.in_cloud(cloud, "Deployment")
+            placed = work.placements().get((f"Cloud/{cloud.name}", "amd64"), 0)
+            assert [each["spec"]["replicas"] for each in objects] == ([placed] if placed else [])
+
+
+def test_a_restart_moves_and_rolls_nothing(stage: Stage, space: Namespace) -> None:
+    work = space.workload("calm", web(6, "away", "steady"))
+    work.until_ready()
+    before = uids(work.pods(stage.away)) | uids(work.pods(stage.steady))
+    generations = deployments(stage, work)
+    stage.operator.restart()
+    later = space.workload("later", web(1, "steady"))
+    later.until_ready()  # the operator has decided anew about all
+    assert uids(work.pods(stage.away)) | uids(work.pods(stage.steady)) == before
+    assert deployments(stage, work) == generations
+
+
+def deployments(stage: Stage, work: Work) -> list[int]:
+    """The generations of its Deployments: how often their spec was changed."""
+    clouds = (stage.away, stage.steady)
+    return [each["metadata"]["generation"] for cloud in clouds for each in work.in_cloud(cloud, "Deployment")]
+
+
+def test_a_standby_takes_over_from_a_leader_that_dies(stage: Stage, space: Namespace, clusters: Clusters) -> None:
+    with Operator(clusters, stage.hub, stage.hub.kubeconfig, identity="two") as standby:
+        space.workload("first", web(1, "steady")).until_ready(AT_ONCE_SECONDS)
+        assert holder(stage) == "one"
+        stage.operator.kill()
+        until(lambda: holder(stage) == "two", "the standby leads", 45)
+        space.workload("second", web(1, "steady")).until_ready(AT_ONCE_SECONDS)
+        assert standby.stop() == 0
+        until(lambda: holder(stage) == "", "who goes in order gives the Lease back", 10)
+        stage.operator.start()
+        space.workload("third", web(1, "steady")).until_ready(AT_ONCE_SECONDS)
+
+
+def holder(stage: Stage) -> str:
+    lease = stage.hub.api.get("/apis/coordination.k8s.io/v1/namespaces/suanli-system/leases/suanli-controller")
+    name: str = lease["spec"].get("holderIdentity", "")
+    return name
