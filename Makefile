@@ -103,3 +103,7 @@ clean: ## remove what the tasks have made in this folder
 .PHONY: test-node-conformance
 test-node-conformance: setup ## upstream's [NodeConformance] specs against the agent (SELECTION=quick|main|slow)
 	$(BIN)/python e2e/nodeconformance/run.py --selection $(or $(SELECTION),quick)
+
+.PHONY: bench-informer
+bench-informer: setup ## our typed cache against the official client: 10,000 nodes, a minute or two
+	$(BIN)/python benchmarks/informer.py

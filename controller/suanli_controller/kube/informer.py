@@ -13,16 +13,17 @@ and then handlers hear of the differences alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-import aiohttp
 import structlog
 
-from suanli_controller.kube import backoff, client, errors, metrics, resources, watch
+from suanli_controller.kube import backoff, client, errors, metrics, resources, transport, watch
 from suanli_controller.kube.index import Index
 from suanli_controller.kube.resources import KubeObject, Resource
 
@@ -89,6 +90,7 @@ class Informer(Generic[T]):
         self._handlers: list[Handler[T]] = []
         self._version = ""
         self._decoder = watch.Decoder(resource)
+        self._events = metrics.WATCH_EVENTS.labels(resource.plural)
 
     # --- reading
 
@@ -175,8 +177,9 @@ class Informer(Generic[T]):
         while True:
             body = await self.api.list_bytes(self.resource, self.namespace, query)
             self.last_contact = time.monotonic()
-            page, skipped = self._decoder.page(body)
-            seen.update(self._put(obj) for obj in page.items)
+            with _uncollected():
+                page, skipped = self._decoder.page(body)
+                seen.update(self._put(obj) for obj in page.items)
             seen.update(self._skip(one) for one in skipped)
             if not page.metadata.next:
                 break
@@ -207,38 +210,35 @@ class Informer(Generic[T]):
             self._set_error(None)
             await self._read(stream)
 
-    async def _read(self, stream: aiohttp.StreamReader) -> None:
+    async def _read(self, stream: transport.Stream) -> None:
         rest = b""
-        while chunk := await stream.readany():
+        async for chunk in stream:
             self.last_contact = time.monotonic()
             lines, newline, tail = chunk.rpartition(b"\n")
             if newline:
                 self._take(self._decoder.events(rest + lines))
                 rest = tail
-                await asyncio.sleep(
-                    0
-                )  # data that is there already does not suspend us; others must have their turn
             else:
                 rest += chunk
 
     def _take(self, events: list[watch.Event[T]]) -> None:
-        metrics.WATCH_EVENTS.labels(self.resource.plural).inc(len(events))
+        self._events.inc(len(events))
         for event in events:
-            if isinstance(event, (watch.Added, watch.Modified)):
+            if isinstance(event, (watch.Modified, watch.Added)):
                 self._put(event.object)
-                self._version = event.object.metadata.resource_version
-            elif isinstance(event, watch.Deleted):
-                self._remove(resources.key_of(event.object), event.object)
                 self._version = event.object.metadata.resource_version
             else:
                 self._take_rare(event)
 
-    def _take_rare(self, event: watch.Bookmark | watch.Failure | watch.Skipped) -> None:
-        if isinstance(event, watch.Bookmark):
+    def _take_rare(self, event: watch.Event[T]) -> None:
+        if isinstance(event, watch.Deleted):
+            self._remove(resources.key_of(event.object), event.object)
+            self._version = event.object.metadata.resource_version
+        elif isinstance(event, watch.Bookmark):
             self._version = event.object.metadata.resource_version
         elif isinstance(event, watch.Failure):
             raise errors.from_status(event.object)
-        else:
+        elif isinstance(event, watch.Skipped):
             self._skip(event)
             if event.type == "DELETED":
                 self._remove(event.key)
@@ -276,3 +276,15 @@ class Informer(Generic[T]):
             await asyncio.sleep(self.settings.resync_seconds)
             for obj in list(self._objects.values()):
                 self._tell(obj, obj)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector out: it would look through a page of new objects a hundred times, to find none."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
