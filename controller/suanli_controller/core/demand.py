@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 from suanli_controller.api import names
 
 
@@ -162,15 +164,14 @@ class Ask:
     notes: tuple[str, ...] = ()  # what of the template is not modelled; handed through to the decision
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):  # a struct: made for every decision, five times faster than a dataclass
     """One workload, now."""
 
     key: str  # workload uid
     ask: Ask
     replicas: int = 1
     priority: int = 0
-    current: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    current: Mapping[tuple[str, str], int] = {}
     """Replicas that (target, variant) has been given already, whether bound or still assumed. They stay unless a
     hard constraint rules the place out, its target drains, or there are too many."""
     full: frozenset[str] = frozenset()  # targets whose scheduler calls this shape Unschedulable: nothing new there
@@ -178,8 +179,7 @@ class Demand:
     held: frozenset[str] = frozenset()  # out of reach: nothing new, what is there stays and counts
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True, order=True):
     """What one (target, variant) should have."""
 
     target: str
@@ -208,8 +208,7 @@ class RuledOut:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The answer for one demand.
 
     `placements` is the whole wished state, sorted by target and variant; a (target, variant) that is not in it

@@ -86,7 +86,7 @@ def explain(
         ask = rules.ask_of(item, strategy)
     except rules.InvalidTemplate as error:
         return refused(told, str(error), builder.inventory.warnings)
-    wished = dataclasses.replace(builder.demand_of(item, ask), full=frozenset(full))
+    wished = msgspec.structs.replace(builder.demand_of(item, ask), full=frozenset(full))
     decision = placement.explain(builder.fleet, wished)
     if decision.invalid:
         return refused(told, decision.invalid, builder.inventory.warnings)

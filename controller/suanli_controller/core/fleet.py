@@ -24,6 +24,7 @@ Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one 
 
 BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
 CPU, MEMORY, EPHEMERAL, PODS = range(4)
+PACK, SPREAD, FREE = range(3)  # lines of Fleet.table
 LARGEST: Final = 2**62  # amounts above it are cut to it, lest sums overflow
 FACTS: Final = (
     "architecture",
@@ -82,10 +83,13 @@ class Fleet:
         self.rows = 0  # rows ever used; arrays mean something below it
         self.version = 0  # raised when anything changes but what is free
         self.resources: dict[str, int] = {name: index for index, name in enumerate(BASE_RESOURCES)}
-        self.free: NDArray[np.int64] = np.zeros((len(BASE_RESOURCES), self.capacity), np.int64)
-        self.allocatable: NDArray[np.int64] = np.zeros_like(self.free)
-        self.pack: NDArray[np.int64] = np.full(self.capacity, ranking.CLOSED, np.int64)  # ranks, the fullest first
-        self.spread: NDArray[np.int64] = np.full(self.capacity, ranking.CLOSED, np.int64)  # the emptiest first
+        # one table, so that all that a decision reads of a row is gathered at once: ranks with the fullest first, ranks
+        # with the emptiest first, then what is free of each resource
+        self.table: NDArray[np.int64] = np.full(
+            (FREE + len(BASE_RESOURCES), self.capacity), ranking.CLOSED, np.int64
+        )
+        self.table[FREE:] = 0
+        self.allocatable: NDArray[np.int64] = np.zeros((len(BASE_RESOURCES), self.capacity), np.int64)
         self.present: columns.Mask = np.zeros(self.capacity, np.bool_)
         self.node_ready: columns.Mask = np.zeros(self.capacity, np.bool_)
         self.node_cordoned: columns.Mask = np.zeros(self.capacity, np.bool_)
@@ -349,6 +353,20 @@ class Fleet:
             self._deduct(row, requests, count, device)
             self.touch(row)
 
+    def assume_one(
+        self, workload: str, place: ledger.Place, requests: Requests, row: int, device: int = -1
+    ) -> None:
+        """`assume` for a single replica."""
+        if self.assumed.add_first(workload, place, requests, row):
+            if self.devices is None:
+                for index, amount in requests:
+                    self._free[index][row] -= amount
+            else:
+                self._deduct(row, requests, 1, device)
+            self.touch(row)
+        else:
+            self.assume(workload, place, requests, {row: 1}, device)
+
     def withdraw(self, workload: str, target: str = "", variant: str = "", replicas: int | None = None) -> int:
         """Give back up to `replicas` that are assumed for a workload (all by default); how many there were."""
         given = 0
@@ -479,7 +497,7 @@ class Fleet:
         if index is None:
             index = self.resources[name] = len(self.resources)
             line = np.zeros((1, self.capacity), np.int64)
-            self.free = np.concatenate([self.free, line])
+            self.table = np.concatenate([self.table, line])
             self.allocatable = np.concatenate([self.allocatable, line])
             self.version += 1
             self._bind()
@@ -487,12 +505,11 @@ class Fleet:
 
     def _grow(self, capacity: int) -> None:
         more = capacity - self.capacity
-        for name in ("free", "allocatable"):
-            setattr(self, name, np.pad(getattr(self, name), ((0, 0), (0, more))))
+        self.allocatable = np.pad(self.allocatable, ((0, 0), (0, more)))
+        self.table = np.pad(self.table, ((0, 0), (0, more)))
+        self.table[:FREE, -more:] = ranking.CLOSED
         for name in ("present", "node_ready", "node_cordoned", "accelerated", "target_of", "_minor"):
             setattr(self, name, np.pad(getattr(self, name), (0, more)))
-        for name in ("pack", "spread"):
-            setattr(self, name, np.pad(getattr(self, name), (0, more), constant_values=ranking.CLOSED))
         for column in self.facts.values():
             column.grow(capacity)
         self.labels.grow(capacity)
@@ -505,6 +522,8 @@ class Fleet:
 
     def _bind(self) -> None:
         """Single elements are read and written through memoryviews: thrice as fast as numpy's own indexing."""
+        self.free = self.table[FREE:]
+        self.pack, self.spread = self.table[PACK], self.table[SPREAD]
         self._free = [each.data for each in self.free]
         self._minors = self._minor.data
         self._pack, self._spread = self.pack.data, self.spread.data

@@ -49,6 +49,13 @@ class Ledger:
             lot.rows[row] = lot.rows.get(row, 0) + count
         return stale
 
+    def add_first(self, workload: str, place: Place, requests: Requests, row: int) -> bool:
+        """One replica of a workload that has none here; false, and nothing done, where it has some."""
+        if workload in self._lots:
+            return False
+        self._lots[workload] = {place: Lot(requests, {row: 1})}
+        return True
+
     def take(self, workload: str, place: Place, row: int = -1) -> tuple[Requests, int] | None:
         """Remove one replica, from `row` where there is one, else the one added last; its requests and its row."""
         lots = self._lots.get(workload)

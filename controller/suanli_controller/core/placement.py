@@ -4,9 +4,9 @@
 same code. There is no preemption: what is placed is never driven out by a higher priority that comes later.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from suanli_controller.core import (
@@ -52,13 +52,18 @@ def explain(where: fleet.Fleet, one: demand.Demand) -> demand.Decision:
 
 def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = False) -> demand.Decision:
     registry = where.views or _first_views(where)
-    wrong = registry.wrong(one.ask) or demand_check.of_demand(one)
-    if wrong:
-        return _unchanged(one, wrong)
-    known = registry.of(one.ask)
+    known = registry.find(one.ask)
+    if known is None:
+        wrong = demand_check.of_ask(one.ask)
+        if wrong:
+            return _unchanged(one, wrong)
+        known = registry.of(one.ask)
     if known.plain and one.replicas == 1 and not _has_history(where, one):
         decision = _single(where, one, known)
         return _explained(decision, placement_fill.Filling(where, one, known, {})) if always_explain else decision
+    wrong = demand_check.of_demand(one)
+    if wrong:
+        return _unchanged(one, wrong)
     stay = placement_keep.kept(where, one, known)
     if one.ask.kind is demand.Kind.DAEMON_SET:
         return _daemon_set(where, one, known, always_explain=always_explain)
@@ -75,7 +80,7 @@ def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = Fa
 
 def _explained(decision: demand.Decision, filling: placement_fill.Filling) -> demand.Decision:
     """The same decision, with what rules out the nodes that take no more."""
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         decision,
         reasons=explaining.reasons(filling, exhausted=False),
         ruled_out=explaining.ruled_out(filling, exhausted=False),
@@ -105,15 +110,16 @@ def _single(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> de
     for view in known.variants:
         keys = view.keys()
         at = int(keys.argmax()) if len(keys) else 0
-        if len(keys) and keys[at] > best:
-            best, chosen, row = int(keys[at]), view, at
+        key = keys.item(at) if len(keys) else 0
+        if key > best:
+            best, chosen, row = key, view, at
     if not best:
         filling = placement_fill.Filling(where, one, known, {})
         return _decision(filling, 1, explaining.reasons(filling, exhausted=False))
-    target = int(where.target_of[row])
-    where.assume(one.key, ledger.Place(target, chosen.name), chosen.requests, {row: 1}, chosen.device(row))
-    placement = demand.Placement(where.targets[target].ref, chosen.name, 1, ((where.names[row], 1),))
-    return demand.Decision(one.key, (placement,), notes=one.ask.notes)
+    place_, ref = chosen.place_of(row)
+    where.assume_one(one.key, place_, chosen.requests, row, chosen.device(row))
+    placement = demand.Placement(ref, chosen.name, 1, ((where.names[row], 1),))
+    return demand.Decision(one.key, (placement,), 0, (), one.ask.notes)
 
 
 def _fill(filling: placement_fill.Filling) -> tuple[int, bool]:

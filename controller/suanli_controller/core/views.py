@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import demand, demand_check, fleet, fragmentation, ranking, statics
+from suanli_controller.core import demand, fleet, fragmentation, ledger, ranking, statics
 
 BUDGET: Final = 24 << 20  # bytes of keys that are kept
 ASKS: Final = 1 << 14  # Asks that are remembered
@@ -20,6 +20,8 @@ CONTENTS: Final = 256  # statics that are kept
 _WORTH_CATCHING_UP: Final = 4  # one row in so many
 _UNDIVIDED: Final = (None, demand.Divide.CAPACITY, demand.Divide.AGGREGATED)
 _UNASKED: Final = -(1 << 62)
+
+_ALL: Final = np.logical_and.reduce
 
 Keys = NDArray[np.int64]
 Rooms = NDArray[np.int64]
@@ -33,7 +35,9 @@ class View:
         "_base",
         "_column",
         "_keys",
+        "_places",
         "_rank",
+        "_rank_line",
         "_scorer",
         "_seen",
         "_shared",
@@ -50,11 +54,13 @@ class View:
         self.name = ask.variants[index].name
         self.requests = where.pack_variant(ask.variants[index])
         self._base = known.base[index][:rows]
-        self._rank = (where.spread if ask.strategy is demand.Strategy.SPREAD else where.pack)[:rows]
+        self._rank_line = fleet.SPREAD if ask.strategy is demand.Strategy.SPREAD else fleet.PACK
+        self._rank = where.table[self._rank_line, :rows]
+        self._places: dict[int, tuple[ledger.Place, str]] = {}
         self._asked = [(where.free[resource, :rows], amount) for resource, amount in self.requests]
-        self._column = np.full((len(where.resources), 1), _UNASKED, np.int64)
+        self._column = np.full((len(where.table), 1), _UNASKED, np.int64)
         for resource, amount in self.requests:
-            self._column[resource, 0] = amount
+            self._column[fleet.FREE + resource, 0] = amount
         self._scorer: fragmentation.Scorer | None = None
         if ask.strategy is demand.Strategy.FRAGMENTATION:
             self._scorer = fragmentation.Scorer(where, ask.variants[index], shared.mix())
@@ -80,10 +86,10 @@ class View:
     def _catch_up(self, keys: Keys, changed: NDArray[np.int64]) -> None:
         if self._scorer is not None:
             changed = np.unique(changed)
-        fits = np.logical_and.reduce(self._where.free.take(changed, 1) >= self._column)
+        now = self._where.table.take(changed, 1)
         fresh = self._base.take(changed)
-        fresh += self._rank.take(changed)
-        fresh *= fits
+        fresh += now[self._rank_line]
+        fresh *= _ALL(now >= self._column)
         keys[changed] = fresh
         if self._scorer is not None:
             self._score(self._scorer, keys, changed[fresh > 0])
@@ -111,6 +117,15 @@ class View:
         if self._scorer is not None:
             self._score(self._scorer, keys, np.flatnonzero(keys > 0))
         return keys
+
+    def place_of(self, row: int) -> tuple[ledger.Place, str]:
+        """The (target, variant) of a replica on a row, and the target's name."""
+        target = self._where.target_of.item(row)
+        found = self._places.get(target)
+        if found is None:
+            found = ledger.Place(target, self.name), self._where.targets[target].ref
+            self._places[target] = found
+        return found
 
     def forget(self) -> None:
         """Give the storage back."""
@@ -169,17 +184,15 @@ class Views:
         self._mix: fragmentation.Mix | None = None
         self._renew()
 
-    def wrong(self, ask: demand.Ask) -> str:
-        """What is wrong with an Ask; empty where all is well."""
-        if ask in self._asks:
-            return ""
-        return demand_check.of_ask(ask)
+    def find(self, ask: demand.Ask) -> AskViews | None:
+        """What is known of an Ask that was decided before and is right."""
+        if self._version != self._where.version:
+            self._renew()
+        return self._asks.get(ask)
 
     def of(self, ask: demand.Ask) -> AskViews:
         """For an Ask with which nothing is wrong."""
-        if self._version != self._where.version:
-            self._renew()
-        found = self._asks.get(ask)
+        found = self.find(ask)
         if found is None:
             for variant in ask.variants:
                 self._where.pack_variant(variant)
