@@ -5,6 +5,7 @@ hub               a cluster that tests share: make namespaces of your own in it,
 cloud_factory     starts clusters for one test, for those that stop or flood them
 backend           a hub and a second cloud, on kwok or, with --clusters=kind, on kind
 city              the operator over `backend`: its hub is the Cloud `local`, its second cloud the Cloud `cloud`
+lone_city         the operator over a hub without clouds: tests bring theirs, and take them along when they go
 """
 
 import itertools
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from suanli_clusters import Cluster, Clusters, Options, kind
+from suanli_clusters import Cluster, Clusters, Options, controller, kind
 from suanli_clusters.backend import Backend, Need, Simulated
 from suanli_operator import City, Operator
 
@@ -82,8 +83,17 @@ def city(backend: Backend, clusters: Clusters) -> Iterator[City]:
     made = City(backend.hub)
     made.register_local("local", tier="Municipal", district="370800")
     made.join(backend.cloud, "cloud", district="370811")
-    with Operator(clusters, backend.hub, backend.hub.kubeconfig) as operator:
+    with Operator(clusters, backend.hub, controller.account(backend.hub)) as operator:
         made.operator = operator
         for name in ("local", "cloud"):
             made.until_cloud(name, "True", "Connected", seconds=30)
+        yield made
+
+
+@pytest.fixture(scope="session")
+def lone_city(clusters: Clusters) -> Iterator[City]:
+    hub = clusters.start("lone", Options(without=frozenset({KWOK, SCHEDULER})))
+    made = City(hub)
+    with Operator(clusters, hub, hub.kubeconfig) as operator:
+        made.operator = operator
         yield made

@@ -134,7 +134,8 @@ ALLOWED = [
     ("delete", "jobs.batch"), ("create", "secrets"), ("list", "priorityclasses.scheduling.k8s.io"),
 ]  # fmt: skip
 DENIED = [
-    ("patch", "nodes"), ("delete", "nodes"), ("create", "pods"), ("delete", "pods"), ("create", "pods", "--subresource=exec"),
+    ("patch", "nodes"), ("delete", "nodes"), ("create", "pods"), ("delete", "pods"),
+    ("create", "pods", "--subresource=exec"),
     ("delete", "namespaces"), ("create", "serviceaccounts"), ("create", "serviceaccounts", "--subresource=token"),
     ("create", "clusterroles.rbac.authorization.k8s.io"), ("escalate", "clusterroles.rbac.authorization.k8s.io"),
     ("impersonate", "users"), ("list", "serviceaccounts"), ("create", "certificatesigningrequests.certificates.k8s.io"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, SimulatedNode, fleet, until
+from suanli_clusters import Cluster, Clusters, SimulatedNode, controller, fleet, until
 from suanli_operator import AWAY_SECONDS, City, Json, Namespace, Operator, Work, build, only, template
 
 CONTAINER = {"image": "busybox", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
@@ -17,25 +17,24 @@ AT_ONCE_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A hub of its own, the cloud `away` that these tests take away, and `steady`, which stays."""
+    """A hub, the cloud `away` that these tests take away, and `steady`, which stays."""
 
     city: City
-    hub: Cluster
+    hub: Member
     away: Cluster
     steady: Cluster
     operator: Operator
 
 
 @pytest.fixture(scope="module")
-def stage(clusters: Clusters) -> Iterator[Stage]:
-    hub = clusters.start("outage-hub", Options(without=frozenset({KWOK, SCHEDULER})))
+def stage(clusters: Clusters, lone_city: City) -> Iterator[Stage]:
     away, steady = (clusters.start(name) for name in ("away", "steady"))
     for cloud in (away, steady):
         cloud.create_nodes(fleet("node", 3, SimulatedNode(name="")))
     city = City(hub)
     for cloud in (away, steady):
         city.join(cloud)
-    with Operator(clusters, hub, hub.kubeconfig) as operator:
+    with Operator(clusters, hub, controller.account(hub)) as operator:
         city.operator = operator
         for cloud in (away, steady):
             city.until_cloud(cloud.name, "True", "Connected")
@@ -77,19 +76,23 @@ def test_a_silent_cloud_is_called_unknown_and_loses_nothing(stage: Stage, space:
     work = space.workload("there", web(3, "away"))
     work.until_ready()
     before, placed = uids(work.pods(stage.away)), work.placements()
-    status = stage.city.cloud_status("away")
+    classes = by_class(stage)
     take_away(stage.away, how)
     elsewhere = space.workload("elsewhere", web(2, "steady"))
     elsewhere.until_ready(AT_ONCE_SECONDS)
     stage.city.until_cloud("away", "Unknown", "Unreachable", AWAY_SECONDS)
     work.until("Ready", "Unknown", "TargetUnreachable", AT_ONCE_SECONDS)
     assert work.placements() == placed
-    assert stage.city.cloud_status("away")["classes"] == status["classes"]
+    assert by_class(stage) == classes
     bring_back(stage.away)
     stage.city.until_cloud("away", "True", "Connected", AWAY_SECONDS)
     work.until_ready(AWAY_SECONDS)
     assert uids(work.pods(stage.away)) == before
     assert work.placements() == placed
+
+
+def by_class(stage: Stage) -> dict[str, int]:
+    return {each["class"]: each["nodes"] for each in stage.city.cloud_status("away")["classes"]}
 
 
 def test_nothing_new_is_placed_in_a_silent_cloud(stage: Stage, space: Namespace) -> None:
@@ -197,7 +200,7 @@ def deployments(stage: Stage, work: Work) -> list[int]:
 
 
 def test_a_standby_takes_over_from_a_leader_that_dies(stage: Stage, space: Namespace, clusters: Clusters) -> None:
-    with Operator(clusters, stage.hub, stage.hub.kubeconfig, identity="two") as standby:
+    with Operator(clusters, stage.hub, controller.account(stage.hub), identity="two") as standby:
         space.workload("first", web(1, "steady")).until_ready(AT_ONCE_SECONDS)
         assert holder(stage) == "one"
         stage.operator.kill()

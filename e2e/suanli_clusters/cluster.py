@@ -70,9 +70,9 @@ class Member:
         """The kubeconfig of a ServiceAccount, made if need be: an hour's token, the rights of a ClusterRole."""
         self.apply(*_account_objects(namespace, name, cluster_role))
         token = self.kubectl("create", "token", name, "--namespace", namespace, "--duration", "1h").strip()
-        return self._kubeconfig_for(f"{namespace}-{name}", {"token": token})
+        return self.kubeconfig_with(f"{namespace}-{name}", {"token": token})
 
-    def _kubeconfig_for(self, user: str, credentials: Mapping[str, str]) -> Path:
+    def kubeconfig_with(self, user: str, credentials: Mapping[str, str]) -> Path:
         """A kubeconfig like the administrator's with other credentials, beside it."""
         whole = self._kubeconfig()
         whole["users"] = [{"name": user, "user": dict(credentials)}]

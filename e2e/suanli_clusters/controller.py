@@ -1,5 +1,6 @@
 """Our own operator against a hub: its verbs, and it itself as a process of this machine, as a person would start it."""
 
+import base64
 import contextlib
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 
 from suanli_clusters import Clusters
 from suanli_clusters.cluster import Member
+from suanli_clusters.waiting import until
 
 PROGRAM = Path(sys.executable).parent / "suanli-controller"
 NAMESPACE = "suanli-system"
+RIGHTS = Path(__file__).resolve().parents[2] / "policies" / "hub-rbac.yaml"
 
 END_SECONDS = 20
 
@@ -33,6 +36,22 @@ def install(hub: Member) -> None:
     hub.kubectl("apply", "--server-side", "-f", "-", stdin=verb(hub, "crds"))
     hub.kubectl("wait", "--for=condition=Established", "crd", "--all")
     hub.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+
+
+def account(hub: Member) -> Path:
+    """The kubeconfig of the controller's own account on the hub, with the rights of policies/hub-rbac.yaml."""
+    hub.kubectl("apply", "--server-side", "-f", str(RIGHTS))
+    meta = {
+        "name": "suanli-controller-token",
+        "namespace": NAMESPACE,
+        "annotations": {"kubernetes.io/service-account.name": "suanli-controller"},
+    }
+    hub.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "kubernetes.io/service-account-token"}
+    )
+    path = f"/api/v1/namespaces/{NAMESPACE}/secrets/{meta['name']}"
+    token = until(lambda: hub.api.get(path)["data"]["token"], "a token for the controller")
+    return hub.kubeconfig_with("suanli-controller", {"token": base64.b64decode(token).decode()})
 
 
 def join(hub: Member, cloud: Member, *options: str) -> None:
@@ -61,9 +80,9 @@ class Operator:
 
 @contextlib.contextmanager
 def running(clusters: Clusters, hub: Member, *options: str) -> Iterator[Operator]:
-    """The operator for the block; its log is a file in the clusters' folder."""
+    """The operator for the block, as its own account; its log is a file in the clusters' folder."""
     log = clusters.folder / f"operator-{hub.name}.log"
-    command = [str(PROGRAM), "run", "--kubeconfig", str(hub.kubeconfig), "--namespace", NAMESPACE]
+    command = [str(PROGRAM), "run", "--kubeconfig", str(account(hub)), "--namespace", NAMESPACE]
     # No metrics: their port is one for the machine, and another operator may run here.
     command += ["--metrics", "off", *options]
     with (
