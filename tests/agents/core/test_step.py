@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,9 @@ from tests.pod_makers import NOW, fresh, make_pod, record, sandbox, seen
 
 from suanli_agent.core import backoff, life, step
 
-INIT = {"initContainers": [{"name": "i1", "image": "img"}, {"name": "i2", "image": "img"}]}
-SIDECAR = {"initContainers": [{"name": "side", "image": "img", "restartPolicy": "Always"}]}
-DELETED = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}
+INIT: dict[str, Any] = {"initContainers": [{"name": "i1", "image": "img"}, {"name": "i2", "image": "img"}]}
+SIDECAR: dict[str, Any] = {"initContainers": [{"name": "side", "image": "img", "restartPolicy": "Always"}]}
+DELETED: dict[str, Any] = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}
 
 
 def actions(observation: life.Observation, state: life.PodState | None = None) -> list[step.Action]:
