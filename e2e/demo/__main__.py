@@ -103,7 +103,7 @@ def show(hub: Cluster, clouds: Mapping[str, Cluster]) -> None:
     print("What each cloud holds, by hardware class (never summed over classes):")
     for cloud in hub.api.items("/apis/suanli.io/v1alpha1/clouds"):
         for entry in cloud["status"].get("classes", ()):
-            print(f"    {cloud['metadata']['name']:12} {entry['class']:44} {entry['readyNodes']:3} nodes")
+            print(f"    {cloud['metadata']['name']:12} {entry['class']:52} {entry['readyNodes']:3} nodes")
     print("\nWhere things went, and why:")
     for workload in workloads(hub):
         uid = workload["metadata"]["uid"]
