@@ -80,7 +80,22 @@ async def _upgrade(writer: asyncio.StreamWriter, context: ssl.SSLContext, hostna
     if secured is None:
         raise ConnectionResetError("closed during the TLS handshake")
     protocol.connection_made(secured)  # start_tls leaves that to whoever brings a new protocol
-    return reader, asyncio.StreamWriter(secured, protocol, reader, loop)
+    return reader, _Inner(secured, protocol, reader, loop, writer)
+
+
+class _Inner(asyncio.StreamWriter):
+    """A writer that keeps the one below it alive: collected, that one would close the connection of both."""
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        protocol: asyncio.StreamReaderProtocol,
+        reader: asyncio.StreamReader,
+        loop: asyncio.AbstractEventLoop,
+        outer: asyncio.StreamWriter,
+    ) -> None:
+        super().__init__(transport, protocol, reader, loop)
+        self._outer = outer
 
 
 async def _connect_through(streams: Streams, proxy: Url, target: Url) -> None:

@@ -75,6 +75,7 @@ class PodWatch:
                 version = await self._watch(version)
             except errors.GoneError:
                 version = ""
+                await asyncio.sleep(min(self._pause, 1.0))  # a hub that always says so must not be flooded
             except ports.HubError as error:
                 self._answered(error)
                 version = ""  # whatever came meanwhile: a list is the whole truth
