@@ -1,5 +1,6 @@
 """`python -m suanli_centre`: the generated city in the real dashboard, for looking at it."""
 
+import contextlib
 import time
 
 from suanli_centre import stage
@@ -9,21 +10,11 @@ from suanli_clusters import Clusters, Options
 def main() -> None:
     with Clusters("centre") as clusters:
         hub = clusters.start("hub", Options(heartbeat_factor=50))
-        accounts = stage.accounts(hub)
-        leader = stage.Leader(hub.kubeconfig, stage.fill_city)
-        dashboard = stage.Dashboard(accounts.dashboard, clusters.folder)
-        leader.start()
-        try:
-            dashboard.start()
-            for name, token in accounts.tokens.items():
-                print(f"{name}: {dashboard.url}/#token={token}", flush=True)
+        with stage.city(hub, clusters.folder) as shown, contextlib.suppress(KeyboardInterrupt):
+            for account in shown.accounts.tokens:
+                print(f"{account}: {shown.link(account, '/')}", flush=True)
             while True:
                 time.sleep(3600)
-        except KeyboardInterrupt:
-            print("stopping")
-        finally:
-            dashboard.stop()
-            leader.stop()
 
 
 if __name__ == "__main__":

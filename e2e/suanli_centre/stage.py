@@ -9,14 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
-from suanli_centre import city
+from suanli_centre import city as generated
 from suanli_clusters import Cluster, until
 from suanli_controller.kube import client, kubeconfig
 from suanli_controller.view import board, lead, server
@@ -154,23 +153,59 @@ class Dashboard:
             until(self.is_ready, f"the dashboard to be ready; its log: {self.log}", seconds=60)
 
     def is_ready(self) -> bool:
-        return asyncio.run(self._status("/readyz")) == 200
-
-    def is_up(self) -> bool:
-        return asyncio.run(self._status("/healthz")) == 200
-
-    async def _status(self, path: str) -> int:
         try:
-            async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
-                return response.status
-        except aiohttp.ClientError:
-            return 0
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
             self.process.wait(timeout=20)
             self.process = None
+
+
+class City:
+    """The generated city on its stage: leader and dashboard, which tests may stop and start."""
+
+    def __init__(self, hub: Cluster, folder: Path) -> None:
+        self.hub = hub
+        self.accounts = accounts(hub)
+        self.leader = Leader(hub.kubeconfig, fill_city)
+        self.dashboard = Dashboard(self.accounts.dashboard, folder)
+
+    def link(self, account: str, path: str) -> str:
+        """The address of a page that signs an account in."""
+        return f"{self.dashboard.url}{path}#token={self.accounts.tokens[account]}"
+
+    def replace_leader(self, *, stop_only: bool = False) -> None:
+        """End the leader's stream, and unless `stop_only` begin another's over the same rows, on another port."""
+        self.leader.stop()
+        if not stop_only:
+            rows = self.leader.board
+            self.leader = Leader(self.hub.kubeconfig, lambda leader: _copy(rows, leader))
+            self.leader.start()
+
+
+def _copy(rows: board.Board, leader: board.Board) -> None:
+    leader.put_centre(rows.centre)
+    for table in board.TABLES:
+        for row in rows.tables[table].values():
+            leader.put(row)
+
+
+@contextlib.contextmanager
+def city(hub: Cluster, folder: Path) -> Iterator[City]:
+    """The generated city, shown for the block."""
+    shown = City(hub, folder)
+    try:
+        shown.leader.start()
+        shown.dashboard.start()
+        yield shown
+    finally:
+        shown.dashboard.stop()
+        shown.leader.stop()
 
 
 @contextlib.contextmanager
@@ -187,4 +222,4 @@ def dashboard(hub: Cluster, folder: Path) -> Iterator[Dashboard]:
 
 
 def fill_city(leader: board.Board) -> None:
-    city.fill(leader, int(time.time()))
+    generated.fill(leader, int(time.time()))

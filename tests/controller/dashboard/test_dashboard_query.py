@@ -1,5 +1,7 @@
 """Filters, order and pages; rights cut before anything else."""
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.controller.dashboard import centre_rows
@@ -34,14 +36,15 @@ def test_a_minus_turns_the_order_round(fleet: list[model.Node], sort: str) -> No
 @given(fleet=centre_rows.fleets())
 def test_filters_match_class_place_state_and_text(fleet: list[model.Node]) -> None:
     held = centre_rows.replica_of(centre_rows.leader_with(fleet))
-    for wanted, matches in (
+    cases: list[tuple[query.Filter, Callable[[model.Node], bool]]] = [
         (query.Filter(architecture="arm64"), lambda n: n.class_key.startswith("arm64.")),
         (query.Filter(accelerator="huawei.com_Ascend310P"), lambda n: n.class_key.endswith("Ascend310P")),
         (query.Filter(tier="Edge"), lambda n: n.target == "EdgeSite/s"),
         (query.Filter(target="Cloud/b"), lambda n: n.target == "Cloud/b"),
         (query.Filter(ready=True, cordoned=False), lambda n: n.ready and not n.cordoned),
         (query.Filter(text="N1"), lambda n: "n1" in n.name),
-    ):
+    ]
+    for wanted, matches in cases:
         _, found = query.nodes(held, ALL, wanted, EVERYTHING)
         assert {n.key for n in found} == {n.key for n in fleet if matches(n)}
 

@@ -363,7 +363,7 @@ function algorithmColumns(): Column<Algorithm>[] {
     },
     {
       title: t("usedBy"),
-      cell: (row) => <a href={`/workloads?algorithm=${row.name}`}>{number(row.workloads)} · {number(row.replicas)} {t("replicas")}</a>,
+      cell: (row) => <a href={`/workloads?algorithm=${row.name}`}>{number(row.workloads)} · {number(row.replicas)} {t("replicasUnit")}</a>,
       sort: "replicas",
       value: (row) => row.replicas,
       numeric: true,

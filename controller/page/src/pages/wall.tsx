@@ -15,7 +15,7 @@ import { named, t } from "../text";
 import { forced } from "../theme";
 import { Accelerators, Families, Hero, Strata } from "./overview";
 
-const SHOWN_ALERTS = 4;
+const SHOWN_ALERTS = 3;
 
 export function Wall() {
   const shade = useAddress().get("theme") === "light" ? "light" : "dark";

@@ -36,7 +36,7 @@ function Shown({ row }: { row: Row }) {
       <div class="two">
         <Panel><Facts rows={facts(row)} /></Panel>
         <Panel>
-          <p class="big"><b>{number(row.readyReplicas)}</b> <span>/ {number(row.replicas + row.unplacedReplicas)} {t("replicas")} {t("ready")}</span></p>
+          <p class="big"><b>{number(row.readyReplicas)}</b> <span>/ {number(row.replicas + row.unplacedReplicas)} {t("replicasReady")}</span></p>
           <Rods used={row.readyReplicas} whole={row.replicas + row.unplacedReplicas} hue="general" count={40} label={t("ready")} />
           {row.unplacedReplicas > 0 && <p class="refusal">{t("ReplicasUnplaced", { value: number(row.unplacedReplicas) })}</p>}
         </Panel>
@@ -89,7 +89,7 @@ function Reasons({ rows }: { rows: Reason[] }) {
         <li key={row.reason}>
           <span><b>{word(row.reason)}</b> <small>{row.reason}</small></span>
           <i style={{ width: `${(100 * row.nodes) / most}%` }} />
-          <span class="number">{number(row.nodes)} {t("nodes")}</span>
+          <span class="number">{number(row.nodes)} {t("nodesUnit")}</span>
           {row.message && <small class="note">{row.message}</small>}
         </li>
       ))}

@@ -139,6 +139,7 @@ function Bubble({ row, onPick }: { row: Drawn; onPick: ((code: string) => void) 
     >
       <title>{label}</title>
       <circle r={radius} />
+      <circle class="whole" r={radius} />
       <circle class="ring" r={radius} transform="rotate(-90)" stroke-dasharray={`${around * share} ${around}`} />
       <text y={inside(row) ? -1 : radius + 16}>{name}</text>
       <text class="figure" y={inside(row) ? 16 : radius + 31}>{units(spot.size)}</text>

@@ -1,0 +1,371 @@
+"""The page in a real Chromium, over the real dashboard, stream and hub, and a generated city."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
+
+from suanli_centre import browser, stage
+from suanli_clusters import Clusters, Options
+from suanli_controller.view import board, model
+
+AXE = Path(__file__).parents[1] / "controller" / "page" / "node_modules" / "axe-core" / "axe.min.js"
+PATHS = (
+    "/", "/clouds", "/clouds/jining-core", "/sites", "/sites/weishan-ferries", "/nodes", "/workloads",
+    "/workloads/llm/nightly-train", "/algorithms", "/alerts", "/wall", "/no-such-page",
+)  # fmt: skip
+HEADINGS = {
+    "en": {"/clouds": "Clouds", "/nodes": "Nodes", "/workloads": "Workloads", "/algorithms": "Algorithms"},
+    "zh": {"/clouds": "云", "/nodes": "节点", "/workloads": "工作负载", "/algorithms": "算法"},
+}
+SECONDS = 1000.0  # Playwright counts in milliseconds
+PATIENCE = 30 * SECONDS  # on a busy machine; what must be quick is measured in benchmarks/
+
+
+@pytest.fixture(scope="module")
+def city(clusters: Clusters) -> Iterator[stage.City]:
+    hub = clusters.start("centre", Options(heartbeat_factor=50))
+    with stage.city(hub, clusters.folder) as shown:
+        yield shown
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = _launch(playwright)
+        yield opened
+        opened.close()
+
+
+def _launch(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=browser.chromium(), args=["--no-sandbox"])
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(chromium: Browser, city: stage.City) -> Iterator[Open]:
+    """`open_page(account, path, language=, **context)`: a page of a fresh browser that has signed in."""
+    contexts: list[BrowserContext] = []
+    troubles: list[str] = []
+
+    def said(message: ConsoleMessage) -> None:
+        # A refused request is what some tests are about; scripts that fail and policies that are broken never are.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            troubles.append(message.text)
+
+    def start(account: str = "centre-operator", path: str = "/", *, language: str = "en", **options: Any) -> Page:
+        options = {"viewport": {"width": 1440, "height": 900}, **options}
+        contexts.append(chromium.new_context(locale={"en": "en-GB", "zh": "zh-CN"}[language], **options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("console", said)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        if account:
+            page.goto(city.link(account, "/"))
+            expect(page.locator(".fresh.good")).to_be_visible(timeout=PATIENCE)
+        if path != "/" or not account:
+            page.goto(city.dashboard.url + path)
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert not [each for each in troubles if "WebSocket" not in each]
+
+
+# --- signing in
+
+
+def test_a_link_with_a_token_signs_in_and_leaves_the_address(open_page: Open) -> None:
+    page = open_page()
+    expect(page.locator(".top .who")).to_have_text("suanli-system:centre-operator")
+    assert "token" not in page.url
+
+
+def test_nobody_is_shown_anything_without_signing_in(open_page: Open) -> None:
+    page = open_page("", "/nodes")
+    expect(page.get_by_role("heading", name="Sign in to the centre")).to_be_visible(timeout=PATIENCE)
+    assert "jining" not in page.content()
+
+
+def test_a_wrong_token_is_refused_in_words(open_page: Open) -> None:
+    page = open_page("", "/")
+    page.get_by_label("Token").fill("not-a-token")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("does not know this token", timeout=PATIENCE)
+
+
+def test_an_account_without_rights_is_told_which_it_needs(open_page: Open, city: stage.City) -> None:
+    page = open_page("", "/")
+    page.get_by_label("Token").fill(city.accounts.tokens["centre-stranger"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("computecentres", timeout=PATIENCE)
+
+
+def test_signing_in_by_hand_and_out_again(open_page: Open, city: stage.City) -> None:
+    page = open_page("", "/clouds")
+    page.get_by_label("Token").fill(city.accounts.tokens["centre-operator"])
+    page.get_by_label("Token").press("Enter")
+    expect(page.get_by_role("heading", name="Clouds 10")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in to the centre")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Sign in to the centre")).to_be_visible(timeout=PATIENCE)
+
+
+def test_no_script_can_read_the_session(open_page: Open) -> None:
+    page = open_page()
+    assert page.evaluate("document.cookie") == ""
+    (cookie,) = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+
+
+# --- what is shown, and to whom
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_in_both_languages(open_page: Open, path: str, language: str) -> None:
+    page = open_page(path=path, language=language)
+    expect(page.locator("main")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=PATIENCE)
+    if heading := HEADINGS[language].get(path):
+        expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+    assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[language]
+    assert not re.search(r"\{\w+\}|undefined|NaN|\[object", page.locator("body").inner_text())
+    if language == "en":
+        assert not re.search("[\u4e00-\u9fff]", page.locator("main").inner_text())
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("shade", ["light", "dark"])
+@pytest.mark.parametrize("path", PATHS[:-1])
+def test_axe_finds_nothing_serious(open_page: Open, path: str, shade: str, language: str) -> None:
+    page = open_page(path=path, language=language, color_scheme=shade)
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=PATIENCE)
+    expect(page.locator("main")).to_be_visible(timeout=PATIENCE)
+    page.evaluate(AXE.read_text())  # by the debugger, which the page's own policy does not bind
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    serious = [
+        (each["id"], [node["html"][:160] for node in each["nodes"][:3]])
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert not serious
+
+
+def test_the_sign_in_page_passes_axe(open_page: Open) -> None:
+    page = open_page("", "/")
+    expect(page.get_by_label("Token")).to_be_visible(timeout=PATIENCE)
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    assert not [each["id"] for each in found if each["impact"] in ("serious", "critical")]
+
+
+def test_two_accounts_see_different_things(open_page: Open) -> None:
+    operator = open_page(path="/workloads")
+    expect(operator.get_by_role("heading", name="Workloads 11")).to_be_visible(timeout=PATIENCE)
+    team = open_page("centre-team", "/workloads")
+    expect(team.get_by_role("heading", name="Workloads 3")).to_be_visible(timeout=PATIENCE)
+    expect(team.get_by_role("link", name="Clouds")).to_have_count(0)
+    assert "gov-portal" not in team.content()
+
+
+def test_the_walls_account_sees_totals_and_no_names(open_page: Open) -> None:
+    page = open_page("centre-wall", "/wall", viewport={"width": 1920, "height": 1080})
+    expect(page.locator(".wall .hero .big").first).to_be_visible(timeout=PATIENCE)
+    text = page.locator("body").inner_text()
+    assert "30,8" in text  # general compute units of the whole city
+    assert not re.search("jining-core|liangshan|face-detect", text)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (2560, 1440), (3840, 2160)])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_wall_screen_shows_everything_without_scrolling(
+    open_page: Open, width: int, height: int, language: str
+) -> None:
+    page = open_page("centre-wall", "/wall", language=language, viewport={"width": width, "height": height})
+    expect(page.locator(".wall .strata li").first).to_be_visible(timeout=PATIENCE)
+    assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [
+        width, height,
+    ]  # fmt: skip
+    cut = page.evaluate(
+        """[...document.querySelectorAll('.wall .panel, .wall .hero, .wall .column')]
+        .filter(e => e.scrollHeight > e.clientHeight + 2 || e.getBoundingClientRect().bottom > innerHeight + 1)
+        .map(e => e.className)"""
+    )
+    assert cut == []
+
+
+@pytest.mark.parametrize("path", PATHS[:-1])
+def test_a_phone_needs_no_sideways_scrolling(open_page: Open, path: str) -> None:
+    page = open_page(path=path, viewport={"width": 390, "height": 844}, has_touch=True)
+    expect(page.locator("main")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=PATIENCE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+# --- filter, sort, address, keyboard
+
+
+def test_filters_and_order_stand_in_the_address_and_come_back_with_it(open_page: Open) -> None:
+    page = open_page(path="/nodes")
+    page.get_by_label("Processor").select_option("phytium-s2500")
+    expect(page.get_by_role("heading", name="Nodes 50")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="CPU").click()
+    expect(page).to_have_url(re.compile("family=phytium-s2500.*sort=cpuFree"))
+    again = page.context.new_page()
+    again.goto(page.url)
+    expect(again.get_by_role("heading", name="Nodes 50")).to_be_visible(timeout=PATIENCE)
+    expect(again.get_by_label("Processor")).to_have_value("phytium-s2500")
+    expect(again.locator("th", has_text="CPU")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_search_narrows_and_clearing_brings_all_back(open_page: Open) -> None:
+    page = open_page(path="/nodes")
+    page.get_by_label("Search").fill("north-gate")
+    expect(page.get_by_role("heading", name="Nodes 14")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page.get_by_role("heading", name="Nodes 479")).to_be_visible(timeout=PATIENCE)
+
+
+def test_nothing_found_is_said(open_page: Open) -> None:
+    page = open_page(path="/nodes?q=there-is-no-such-node")
+    expect(page.get_by_text("No row matches these filters.")).to_be_visible(timeout=PATIENCE)
+
+
+def test_pages_turn(open_page: Open) -> None:
+    page = open_page(path="/nodes")
+    expect(page.get_by_text("1–50 of 479")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("51–100 of 479")).to_be_visible(timeout=PATIENCE)
+    expect(page).to_have_url(re.compile("offset=50"))
+
+
+def test_clouds_sort_by_use_both_ways(open_page: Open) -> None:
+    page = open_page(path="/clouds")
+    head = page.get_by_role("button", name="Nodes")
+    names = page.locator("tbody tr td:first-child")
+    head.click()
+    first = names.first.inner_text()
+    head.click()
+    expect(names.last).to_have_text(first)
+
+
+def test_the_keyboard_reaches_everything(open_page: Open) -> None:
+    page = open_page()
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.get_by_role("link", name="Nodes", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/nodes$"))
+
+
+def test_a_workload_says_where_it_runs_and_why_not_elsewhere(open_page: Open) -> None:
+    page = open_page(path="/workloads/llm/nightly-train")
+    why = page.locator(".reasons")
+    expect(why).to_contain_text("Clearance too low", timeout=PATIENCE)
+    expect(why).to_contain_text("186 nodes")
+    expect(page.locator(".kubectl code")).to_contain_text("kubectl get computeworkload -n llm nightly-train")
+
+
+def test_a_cloud_that_is_not_there_is_said(open_page: Open) -> None:
+    page = open_page(path="/clouds/nowhere")
+    expect(page.get_by_text("nowhere was not found")).to_be_visible(timeout=PATIENCE)
+
+
+def test_csv_is_what_is_filtered(open_page: Open) -> None:
+    page = open_page(path="/nodes?target=EdgeSite/north-gate")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export CSV").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert len(lines) == 15
+    assert all(line.startswith("EdgeSite/north-gate,") for line in lines[1:])
+
+
+def test_the_apis_documentation_loads_from_nowhere_else(open_page: Open, city: stage.City) -> None:
+    page = open_page(path="/docs/index.html")
+    expect(page.get_by_text("/api/v1/nodes", exact=True)).to_be_visible(timeout=PATIENCE)
+    names = page.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
+    assert all(name.startswith((city.dashboard.url, "data:")) for name in names)
+
+
+# --- live
+
+
+def _recordon(city: stage.City, name: str, cordoned: bool) -> None:
+    def change(leader: board.Board) -> None:
+        node: model.Node = leader.tables["nodes"][f"Cloud/zoucheng/{name}"]
+        leader.put(msgspec.structs.replace(node, cordoned=cordoned, ready=True))
+
+    city.leader.change(change)
+
+
+def test_a_drained_node_is_seen_without_reloading(open_page: Open, city: stage.City) -> None:
+    name = "zoucheng-kunpeng-02"
+    _recordon(city, name, cordoned=False)
+    page = open_page(path=f"/nodes?q={name}")
+    row = page.locator("tbody tr", has_text=name)
+    expect(row).to_contain_text("Ready", timeout=PATIENCE)
+    _recordon(city, name, cordoned=True)
+    expect(row).to_contain_text("Cordoned", timeout=PATIENCE)
+
+
+def test_a_cloud_that_falls_silent_raises_an_alert_on_the_open_page(open_page: Open, city: stage.City) -> None:
+    page = open_page(path="/alerts")
+    expect(page.get_by_role("heading", name="Alerts 5")).to_be_visible(timeout=PATIENCE)
+
+    def silence(leader: board.Board) -> None:
+        cloud: model.Cloud = leader.tables["clouds"]["yanzhou"]
+        gone = model.Condition(type="Ready", status="Unknown", reason="Unreachable", since=1)
+        leader.put(msgspec.structs.replace(cloud, ready=gone))
+
+    def answer(leader: board.Board) -> None:
+        cloud: model.Cloud = leader.tables["clouds"]["yanzhou"]
+        leader.put(
+            msgspec.structs.replace(cloud, ready=model.Condition(type="Ready", status="True", reason="Connected"))
+        )
+
+    city.leader.change(silence)
+    expect(page.locator(".alert-list")).to_contain_text("yanzhou", timeout=PATIENCE)
+    city.leader.change(answer)
+    expect(page.locator(".alert-list")).not_to_contain_text("yanzhou", timeout=PATIENCE)
+
+
+def test_a_leader_that_is_gone_is_shown_as_old_data_and_is_followed_when_it_is_back(
+    open_page: Open, city: stage.City
+) -> None:
+    page = open_page()
+    city.replace_leader(stop_only=True)
+    expect(page.locator(".banner")).to_contain_text("The controller has been silent", timeout=2 * PATIENCE)
+    expect(page.locator(".hero")).to_be_visible()
+    city.replace_leader()
+    expect(page.locator(".banner")).to_have_count(0, timeout=2 * PATIENCE)
+    expect(page.locator(".fresh.good")).to_be_visible()
+
+
+def test_a_dashboard_that_restarts_keeps_session_page_and_filters(open_page: Open, city: stage.City) -> None:
+    page = open_page(path="/nodes?family=hygon")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Nodes 102", timeout=PATIENCE)
+    city.dashboard.stop()
+    expect(page.locator(".banner")).to_contain_text("The connection is lost", timeout=PATIENCE)
+    city.dashboard.start()
+    expect(page.locator(".banner")).to_have_count(0, timeout=2 * PATIENCE)
+    expect(page).to_have_url(re.compile("family=hygon"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Nodes 102")
+
+
+def test_a_right_that_is_taken_away_ends_what_is_seen(open_page: Open, city: stage.City) -> None:
+    """The dashboard asks the hub again every half minute, for pages that are open too."""
+    page = open_page("centre-team", "/workloads")
+    expect(page.get_by_role("heading", name="Workloads 3")).to_be_visible(timeout=PATIENCE)
+    city.hub.kubectl("delete", "rolebinding", "-n", stage.TEAM_NAMESPACE, stage.TEAM)
+    expect(page.get_by_role("alert")).to_contain_text("may see nothing", timeout=3 * PATIENCE)
