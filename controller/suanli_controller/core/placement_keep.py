@@ -132,7 +132,8 @@ def _assume(
 
 def movable(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Give up places on a worse step of preference where enough replicas would fit on a better one."""
-    if known.known.tier_count == 1 or not stay or one.ask.kind is demand.Kind.JOB:
+    settled = sum(stay.values()) == one.replicas  # what is scaled is not moved in the same pass
+    if known.known.tier_count == 1 or not settled or not stay or one.ask.kind is demand.Kind.JOB:
         return
     tiers = _tiers(where, known, one, stay)
     filling = placement_fill.Filling(where, one, known, dict(stay))

@@ -49,6 +49,7 @@ class Statics:
         common[outside] = np.minimum(common[outside], CODE[names.TARGET_EXCLUDED])
         self.codes: list[Codes] = []
         self.base: list[NDArray[np.int64]] = []
+        homeless = _homeless(where, ask)
         selected = _selected(where, ask)
         tolerated = _tolerated(where, ask.tolerations)
         for variant in ask.variants:
@@ -56,7 +57,7 @@ class Statics:
             self.codes.append(_padded(codes, where.capacity, 0))
             thrifty = np.ones(rows, np.bool_) if _accelerated(variant) else ~where.accelerated[:rows]
             base = ((TIERS - 1 - tiers) << TIER_SHIFT) | (thrifty.astype(np.int64) << ranking.RANK_BITS)
-            base[codes != OK] = ranking.CLOSED
+            base[(codes != OK) | homeless] = ranking.CLOSED
             self.base.append(_padded(base, where.capacity, ranking.CLOSED))
 
 
@@ -88,6 +89,8 @@ def content(ask: demand.Ask) -> Hashable:
         ask.family_order,
         ask.max_rtt_microseconds,
         ask.weights if ask.divide is demand.Divide.WEIGHTED else None,
+        tuple((each.by, each.when_unsatisfiable) for each in ask.spread),
+        tuple(each.topology_key for each in ask.topology_spread),
     )
 
 
@@ -215,6 +218,20 @@ def _tiers(where: fleet.Fleet, ask: demand.Ask) -> tuple[Tiers, columns.Mask]:
     mixed = (group << 40) + (family << 20) + (int(wish.max(initial=0)) - wish)
     _, dense = np.unique(mixed, return_inverse=True)
     return np.minimum(dense.astype(np.int64), TIERS - 1), outside
+
+
+def _homeless(where: fleet.Fleet, ask: demand.Ask) -> columns.Mask:
+    """Rows that are in no domain of a bound on spread: they take nothing, though nothing else rules them out."""
+    rows = where.rows
+    homeless = np.zeros(rows, np.bool_)
+    for wish in ask.spread:
+        if wish.by == "node" or wish.when_unsatisfiable is demand.Unsatisfiable.PLACE_ANYWAY:
+            continue
+        known = _over_targets(where, [bool(target_value(target, wish.by)) for target in where.targets])
+        homeless |= ~(known | where.labels.column(names.ZONE_LABEL).present(rows)) if wish.by == "zone" else ~known
+    for each in ask.topology_spread:
+        homeless |= ~where.labels.column(each.topology_key).present(rows)
+    return homeless
 
 
 def _variant_codes(

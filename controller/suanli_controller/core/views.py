@@ -32,9 +32,11 @@ class View:
 
     __slots__ = (
         "_asked",
+        "_asked_of_lines",
         "_base",
         "_column",
         "_keys",
+        "_lines",
         "_places",
         "_rank",
         "_rank_line",
@@ -61,27 +63,28 @@ class View:
         self._column = np.full((len(where.table), 1), _UNASKED, np.int64)
         for resource, amount in self.requests:
             self._column[fleet.FREE + resource, 0] = amount
+        last = fleet.FREE + self.requests[-1][0] + 1
+        self._lines, self._asked_of_lines = where.table[fleet.FREE : last, :rows], self._column[fleet.FREE : last]
         self._scorer: fragmentation.Scorer | None = None
         if ask.strategy is demand.Strategy.FRAGMENTATION:
             self._scorer = fragmentation.Scorer(where, ask.variants[index], shared.mix())
         self._keys: Keys | None = None
-        self._seen = 0
+        self._seen = where.journal.head
 
     def keys(self) -> Keys:
         """By row: positive where a replica may go, the larger the better. Valid until any view is asked again."""
         keys, notes = self._keys, self._where.journal
-        if keys is None:
-            keys = self._shared.storage(self)
-            if keys is None:
-                return self._evaluate(self._shared.scratch)
-            self._keys = keys
-        elif (changed := notes.since(self._seen, len(keys) // _WORTH_CATCHING_UP)) is not None:
+        changed = notes.since(self._seen, len(self._base) // _WORTH_CATCHING_UP)
+        self._seen = notes.head
+        if changed is None:  # asked for too seldom to be worth its memory
+            self._keys = None
+            return self._evaluate(self._shared.scratch)
+        if keys is not None:
             if len(changed):
                 self._catch_up(keys, changed)
-                self._seen = notes.head
             return keys
-        self._seen = notes.head
-        return self._evaluate(keys)
+        self._keys = self._shared.storage(self)
+        return self._evaluate(self._shared.scratch if self._keys is None else self._keys)
 
     def _catch_up(self, keys: Keys, changed: NDArray[np.int64]) -> None:
         if self._scorer is not None:
@@ -106,14 +109,9 @@ class View:
         return self._scorer.device(row)
 
     def _evaluate(self, keys: Keys) -> Keys:
-        fits, also = self._shared.masks
-        (free, amount), *others = self._asked
-        np.greater_equal(free, amount, fits)
-        for free, amount in others:
-            np.greater_equal(free, amount, also)
-            np.logical_and(fits, also, fits)
+        enough = np.greater_equal(self._lines, self._asked_of_lines, self._shared.comparisons(len(self._lines)))
         np.add(self._base, self._rank, keys)
-        np.multiply(keys, fits, keys)
+        np.multiply(keys, _ALL(enough, 0, None, self._shared.mask), keys)
         if self._scorer is not None:
             self._score(self._scorer, keys, np.flatnonzero(keys > 0))
         return keys
@@ -159,14 +157,9 @@ class AskViews:
 
 
 def _is_plain(ask: demand.Ask) -> bool:
-    """Whether nothing but the nodes themselves decides where one replica goes."""
-    bounded = (
-        ask.spread
-        or ask.topology_spread
-        or ask.anti_affinity
-        or any(each.quota is not None for each in ask.variants)
-    )
-    return not bounded and ask.kind is not demand.Kind.DAEMON_SET and ask.divide in _UNDIVIDED
+    """Whether nothing but the nodes themselves decides where the first replica goes: no bound binds a single one."""
+    barred = any(each.quota == 0 for each in ask.variants)
+    return not barred and ask.kind is not demand.Kind.DAEMON_SET and ask.divide in _UNDIVIDED
 
 
 class Views:
@@ -230,7 +223,8 @@ class Views:
         self._mix = None
         rows = self._where.rows
         self.scratch: Keys = np.zeros(rows, np.int64)
-        self.masks = (np.zeros(rows, np.bool_), np.zeros(rows, np.bool_))
+        self.mask = np.zeros(rows, np.bool_)
+        self._comparisons: dict[int, NDArray[np.bool_]] = {}
         self._slots = BUDGET // (8 * max(rows, 1))
 
     def _statics(self, ask: demand.Ask) -> statics.Statics:
@@ -241,6 +235,13 @@ class Views:
             if len(self._contents) > CONTENTS:
                 self._contents.popitem(last=False)
         return known
+
+    def comparisons(self, lines: int) -> NDArray[np.bool_]:
+        """Room for the outcome of comparing so many lines with all rows."""
+        found = self._comparisons.get(lines)
+        if found is None:
+            found = self._comparisons[lines] = np.zeros((lines, self._where.rows), np.bool_)
+        return found
 
     def storage(self, view: View) -> Keys | None:
         """An array for a view's keys; None where the budget is spent.
