@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from suanli_clusters import Cluster, Clusters, Options, controller, kind
+from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, controller, kind
 from suanli_clusters.backend import Backend, Need, Simulated
 from suanli_operator import City, Operator
 
@@ -94,6 +94,6 @@ def city(backend: Backend, clusters: Clusters) -> Iterator[City]:
 def lone_city(clusters: Clusters) -> Iterator[City]:
     hub = clusters.start("lone", Options(without=frozenset({KWOK, SCHEDULER})))
     made = City(hub)
-    with Operator(clusters, hub, hub.kubeconfig) as operator:
+    with Operator(clusters, hub, controller.account(hub)) as operator:
         made.operator = operator
         yield made

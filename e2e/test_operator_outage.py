@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from suanli_clusters import Cluster, Clusters, SimulatedNode, controller, fleet, until
+from suanli_clusters import Cluster, Clusters, Member, Options, SimulatedNode, controller, fleet, until
 from suanli_operator import AWAY_SECONDS, City, Json, Namespace, Operator, Work, build, only, template
 
 CONTAINER = {"image": "busybox", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
@@ -17,7 +17,7 @@ AT_ONCE_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A hub, the cloud `away` that these tests take away, and `steady`, which stays."""
+    """A hub, the cloud `away` of amd64 nodes that these tests take away, and `steady` of arm64 nodes, which stays."""
 
     city: City
     hub: Member
@@ -28,19 +28,21 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(clusters: Clusters, lone_city: City) -> Iterator[Stage]:
-    away, steady = (clusters.start(name) for name in ("away", "steady"))
+    # A controller manager or scheduler that loses its Lease ends, and nobody would start it again.
+    alone = {"leader-elect": "false"}
+    away = clusters.start("away", Options(controller_manager=alone, scheduler=alone))
+    steady = clusters.start("steady")
+    away.create_nodes(fleet("amd", 3, SimulatedNode(name="")))
+    steady.create_nodes(fleet("arm", 3, SimulatedNode(name="", architecture="arm64")))
     for cloud in (away, steady):
-        cloud.create_nodes(fleet("node", 3, SimulatedNode(name="")))
-    city = City(hub)
+        lone_city.join(cloud)
     for cloud in (away, steady):
-        city.join(cloud)
-    with Operator(clusters, hub, controller.account(hub)) as operator:
-        city.operator = operator
-        for cloud in (away, steady):
-            city.until_cloud(cloud.name, "True", "Connected")
-        yield Stage(city, hub, away, steady, operator)
-    for cluster in (hub, away, steady):
-        clusters.remove(cluster.name)
+        lone_city.until_cloud(cloud.name, "True", "Connected")
+    assert lone_city.operator is not None
+    yield Stage(lone_city, lone_city.hub, away, steady, lone_city.operator)
+    for cloud in (away, steady):
+        lone_city.remove_cloud(cloud.name)
+        clusters.remove(cloud.name)
 
 
 @pytest.fixture
@@ -68,6 +70,17 @@ def web(replicas: int, *clouds: str) -> Json:
 
 def uids(pods: list[Json]) -> set[str]:
     return {pod["metadata"]["uid"] for pod in pods}
+
+
+def test_a_build_for_arm64_is_never_counted_against_amd64(stage: Stage, space: Namespace) -> None:
+    """100 replicas, a cloud of amd64 nodes and one of arm64 nodes: all of them run, none is stuck."""
+    work = space.workload("arm", {**web(100, "away", "steady"), "variants": [build("arm64")]})
+    work.until_ready()
+    assert work.placements() == {("Cloud/steady", "arm64"): 100}
+    bound = [pod["spec"].get("nodeName", "") for pod in work.pods(stage.steady)]
+    assert len(bound) == 100
+    assert all(bound)
+    assert work.pods(stage.away) == []
 
 
 @pytest.mark.parametrize("how", ["refused", "hangs"])
@@ -166,7 +179,7 @@ def test_an_operator_that_is_killed_at_any_moment_resumes(stage: Stage, space: N
         for number in range(8):
             name = f"w-{burst}-{number}"
             spec = web(chance.randint(1, 4), "away", "steady")
-            works.append(space.workload(name, {**spec, "variants": [build("amd64")]}))
+            works.append(space.workload(name, {**spec, "variants": [build("amd64"), build("arm64")]}))
         time.sleep(chance.uniform(0, 0.8))  # the moment is the point: somewhere among the writes
         stage.operator.restart()
     for work in works:
@@ -177,8 +190,8 @@ def test_an_operator_that_is_killed_at_any_moment_resumes(stage: Stage, space: N
         assert len(work.pods(stage.away)) + len(work.pods(stage.steady)) == wanted
         for cloud in (stage.away, stage.steady):
             objects = work.in_cloud(cloud, "Deployment")
-            placed = work.placements().get((f"Cloud/{cloud.name}", "amd64"), 0)
-            assert [each["spec"]["replicas"] for each in objects] == ([placed] if placed else [])
+            placed = [count for (target, _), count in work.placements().items() if target == f"Cloud/{cloud.name}"]
+            assert [each["spec"]["replicas"] for each in objects] == placed
 
 
 def test_a_restart_moves_and_rolls_nothing(stage: Stage, space: Namespace) -> None:
