@@ -86,6 +86,13 @@ async def test_a_list_of_many_pages_is_whole(
     assert page.metadata.resource_version
 
 
+async def test_a_large_list_arrives_whole(api: client.Client, namespace: str) -> None:
+    """Beyond 128 KiB the server compresses it."""
+    text = secrets.token_hex(200_000)
+    await api.create(CONFIG_MAPS, config_map(namespace, v=text))
+    assert text in [one.data.get("v") for one in (await api.list(CONFIG_MAPS, namespace)).items]
+
+
 async def test_a_dict_resource_passes_everything_along(api: client.Client, namespace: str) -> None:
     await api.create(CONFIG_MAPS, config_map(namespace, v="1"))
     found = await api.get(CONFIG_MAPS.as_type(dict), "c", namespace)

@@ -186,6 +186,30 @@ async def test_refused_connections_are_told_and_then_made_good_without_a_new_lis
         assert proxy.count(watch=False) == lists
 
 
+async def test_a_backoff_is_cut_short_for_a_server_that_answers_again(
+    api: client.Client, proxy: Proxy, namespace: str
+) -> None:
+    patient = dataclasses.replace(QUICK, retry=Backoff(first=600, longest=600))
+    async with caching(proxy.way, namespace, patient) as cache:
+        await watching(cache, proxy)
+        await proxy.refuse()
+        await cache.until(lambda: cache.informer.error)
+        await put(api, namespace, "a", "1")
+        await proxy.accept()
+        cache.informer.hurry()
+        await cache.holds(a="1")
+
+
+async def test_a_client_that_is_closed_under_its_cache_is_an_error_like_others(
+    proxy: Proxy, namespace: str
+) -> None:
+    async with caching(proxy.way, namespace) as cache:
+        await watching(cache, proxy)
+        await cache.informer.api.close()
+        await cache.until(lambda: isinstance(cache.informer.error, errors.Unreachable))
+        assert "the client was closed" in str(cache.informer.error)
+
+
 @pytest.mark.parametrize(("code", "kind"), [(500, errors.ServerError), (403, errors.Forbidden)])
 async def test_an_error_answer_is_told_and_outlived(
     api: client.Client, proxy: Proxy, namespace: str, code: int, kind: type[errors.ApiError]

@@ -123,9 +123,15 @@ class Exec:
         certificate = (status.get("clientCertificateData") or "").encode()
         if not token and not certificate:
             raise errors.InvalidKubeconfig("exec", "the program returned neither token nor clientCertificateData")
-        said = status.get("expirationTimestamp")
-        expires = datetime.fromisoformat(said) if said else expires_of(token, certificate)
+        expires = _moment(status.get("expirationTimestamp")) or expires_of(token, certificate)
         return Credential(token, certificate, (status.get("clientKeyData") or "").encode(), expires)
+
+
+def _moment(said: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(said) if said else None
+    except ValueError as error:
+        raise errors.InvalidKubeconfig("exec", f"the program's expirationTimestamp {said!r} is no time") from error
 
 
 def expires_of(token: str, certificate: bytes) -> datetime | None:

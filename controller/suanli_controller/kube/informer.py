@@ -89,8 +89,11 @@ class Informer(Generic[T]):
         self._objects: dict[str, T] = {}
         self._handlers: list[Handler[T]] = []
         self._version = ""
+        self._hurry = asyncio.Event()
+        self._counted = 0
         self._decoder = watch.Decoder(resource)
         self._events = metrics.WATCH_EVENTS.labels(resource.plural)
+        self._cached = metrics.CACHED.labels(resource.plural)
 
     # --- reading
 
@@ -122,10 +125,14 @@ class Informer(Generic[T]):
 
     async def run(self) -> None:
         """Keep the cache current until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow())
-            if self.settings.resync_seconds:
-                tasks.create_task(self._resync())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow())
+                if self.settings.resync_seconds:
+                    tasks.create_task(self._resync())
+        finally:
+            self._cached.dec(self._counted)
+            self._counted = 0
 
     async def _follow(self) -> None:
         failures = 0
@@ -138,7 +145,17 @@ class Informer(Generic[T]):
                 failures += 1
             self._ended(error)
             if failures:
-                await asyncio.sleep(self._pause(failures, error))
+                await self._rest(self._pause(failures, error))
+
+    def hurry(self) -> None:
+        """Try again now instead of at the end of the backoff: the server answers others."""
+        self._hurry.set()
+
+    async def _rest(self, seconds: float) -> None:
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
 
     def _pause(self, failures: int, error: errors.KubeError | None) -> float:
         asked = error.retry_after if isinstance(error, errors.ApiError) else 0.0
@@ -160,9 +177,9 @@ class Informer(Generic[T]):
     def _ended(self, error: errors.KubeError | None) -> None:
         metrics.WATCH_ENDS.labels(self.resource.plural, error.reason if error else "closed").inc()
         if error is not None and not isinstance(error, errors.Gone):
-            log.warning(
-                "watch broke", resource=str(self.resource), server=self.api.connection.server, error=str(error)
-            )
+            if type(error) is not type(self.error):  # said once, however long it lasts
+                where = self.api.connection.server
+                log.warning("watch broke", resource=str(self.resource), server=where, error=str(error))
             self._set_error(error)
 
     def _set_error(self, error: errors.KubeError | None) -> None:
@@ -181,11 +198,13 @@ class Informer(Generic[T]):
                 page, skipped = self._decoder.page(body)
                 seen.update(self._put(obj) for obj in page.items)
             seen.update(self._skip(one) for one in skipped)
+            self._count()
             if not page.metadata.next:
                 break
             query["continue"] = page.metadata.next
         for gone in self._objects.keys() - seen:
             self._remove(gone)
+        self._count()
         self._version = page.metadata.resource_version
         metrics.LISTS.labels(self.resource.plural).inc()
         if not self.synced.is_set():
@@ -229,6 +248,13 @@ class Informer(Generic[T]):
                 self._version = event.object.metadata.resource_version
             else:
                 self._take_rare(event)
+        self._count()
+
+    def _count(self) -> None:
+        """Tell the gauge, which all informers of the resource share."""
+        if len(self._objects) != self._counted:
+            self._cached.inc(len(self._objects) - self._counted)
+            self._counted = len(self._objects)
 
     def _take_rare(self, event: watch.Event[T]) -> None:
         if isinstance(event, watch.Deleted):

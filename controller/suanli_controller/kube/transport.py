@@ -52,10 +52,13 @@ class Transport:
         self.guard: Callable[[], None] | None = None
         self.last_contact: float | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._streams: set[Stream] = set()
         self._ssl: tuple[credentials.Credential, ssl.SSLContext | bool] | None = None
 
     async def close(self) -> None:
         """Close every connection, watches included."""
+        for stream in self._streams:
+            stream.break_off()  # aiohttp would leave its reader waiting for ever
         if self._session is not None:
             await self._session.close()
 
@@ -121,7 +124,12 @@ class Transport:
         """Open a watch and give its bytes; silence for `read_seconds` raises errors.Unreachable."""
         limit = aiohttp.ClientTimeout(sock_connect=self.settings.connect_seconds, sock_read=read_seconds)
         async with self._open("GET", path, query, {"Accept": accept}, None, limit) as response:
-            yield Stream(response, self.settings.gather_seconds)
+            stream = Stream(response, self.settings.gather_seconds)
+            self._streams.add(stream)
+            try:
+                yield stream
+            finally:
+                self._streams.discard(stream)
 
     @contextlib.asynccontextmanager
     async def _open(
@@ -159,6 +167,8 @@ class Transport:
             raise unreachable(way.server, error) from error
 
     def _opened_session(self) -> aiohttp.ClientSession:
+        if self._session is not None and self._session.closed:
+            raise _closed()
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
@@ -214,6 +224,10 @@ class Stream:
             raise StopAsyncIteration
         return chunk
 
+    def break_off(self) -> None:
+        """Have the reader fail now."""
+        self._content.set_exception(_closed())
+
     async def _gather(self) -> None:
         if self._protocol is None:
             return
@@ -222,6 +236,10 @@ class Stream:
             await asyncio.sleep(self._while)
         finally:
             self._protocol.resume_reading()
+
+
+def _closed() -> Exception:
+    return aiohttp.ClientConnectionError("the client was closed")
 
 
 def unreachable(server: str, error: BaseException) -> errors.Unreachable:

@@ -49,7 +49,7 @@ class Cluster:
         self.api = api
         self.ears = ears
         ours = f"{names.HUB_UID_LABEL}={hub_uid}"
-        self.link = link.Link(api, on_change=self._changed)
+        self.link = link.Link(api, on_change=self._link_changed)
         self.nodes = informer.Informer(api, resources.NODES, on_state=self._changed)
         self.pods = informer.Informer(api, resources.PODS, on_state=self._changed)
         self.priority_classes = informer.Informer(api, resources.PRIORITY_CLASSES, on_state=self._changed)
@@ -84,6 +84,12 @@ class Cluster:
     def _object_changed(self, old: Any, new: Any) -> None:
         for uid in {uid for each in (old, new) if each is not None for uid in _workload_uid(each)}:
             self.ears.object_changed(self, uid)
+
+    def _link_changed(self) -> None:
+        if self.link.error is None:
+            for each in (*self.informers, self.storage_capacities, self.volumes):
+                each.hurry()  # it answers again: nobody waits for the end of a backoff
+        self._changed()
 
     def _changed(self) -> None:
         self.ears.state_changed(self)
