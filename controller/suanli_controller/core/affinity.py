@@ -40,8 +40,7 @@ def node_terms(ask: demand.Ask, build: str, target: fleet.Target, sorts: Iterabl
     terms = {
         tuple(sorted({*own, *expressions}, key=repr)): None
         for sort in sorts
-        if runs_on(ask.variants[index], sort.facts)
-        and not any(runs_on(each, sort.facts) for each in earlier)
+        if runs_on(ask.variants[index], sort.facts) and not any(runs_on(each, sort.facts) for each in earlier)
         for wish in _wishes(ask)
         for expressions in _alternatives(ask.variants[index], wish, target, sort)
     }
