@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import json
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options
 from suanli_controller.api.core_v1 import ConfigMap
@@ -327,6 +329,37 @@ async def test_a_credential_from_a_secret_works(cluster: Cluster, way: connectio
     assert inline.ssl_context(await inline.source.current()).__class__ is ssl.SSLContext
     async with client.Client(inline) as api:
         await api.list(CONFIG_MAPS)
+
+
+async def token_of(cluster: Cluster) -> str:
+    account = kubeconfig.from_operator(str(cluster.service_account("default", "viewer3", cluster_role="view")))
+    return (await account.source.current()).token
+
+
+async def test_a_pods_own_account_works(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(await token_of(cluster))
+    (tmp_path / "ca.crt").write_bytes((cluster.pki / "ca.crt").read_bytes())
+    (tmp_path / "namespace").write_text("default")
+    env = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(cluster.port)}
+    async with client.Client(kubeconfig.in_cluster(tmp_path, env)) as api:
+        await api.list(CONFIG_MAPS)
+
+
+async def test_an_operators_login_program_works(cluster: Cluster, tmp_path: Path) -> None:
+    version = "client.authentication.k8s.io/v1"
+    answer = {"apiVersion": version, "kind": "ExecCredential", "status": {"token": await token_of(cluster)}}
+    program = tmp_path / "login"
+    program.write_text(f"#!/bin/sh\ncat <<END\n{json.dumps(answer)}\nEND\n")
+    program.chmod(0o700)
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    command = {"apiVersion": version, "command": str(program), "interactiveMode": "Never"}
+    config["users"] = [{"name": user["name"], "user": {"exec": command}} for user in config["users"]]
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config))
+    async with client.Client(kubeconfig.from_operator(str(path))) as api:
+        await api.list(CONFIG_MAPS)
+        with pytest.raises(errors.Forbidden):
+            await api.create(CONFIG_MAPS, config_map("default"))
 
 
 # --- Events
