@@ -21,7 +21,7 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from suanli_agent.runtime import client, errors
@@ -243,6 +243,24 @@ class Containerd:
             {"type": "firewall"},
         ]
         return {"cniVersion": "0.4.0", "name": self.bridge, "plugins": plugins}
+
+
+@contextlib.contextmanager
+def running(root: Path) -> Iterator[Containerd]:
+    """A started containerd with the basic images, until the block ends.
+
+    Raises RuntimeError naming what is missing.
+    """
+    lacks = missing()
+    if lacks:
+        raise RuntimeError(f"needed for containers: {', '.join(lacks)}")
+    daemon = Containerd(root)
+    try:
+        daemon.start()
+        daemon.load_basics()
+        yield daemon
+    finally:
+        daemon.stop()
 
 
 def free_subnet() -> str:

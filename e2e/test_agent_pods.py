@@ -15,15 +15,8 @@ from suanli_pods import HOST_IP, Box, container, pod
 
 @pytest.fixture(scope="module")
 def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sc.Containerd]:
-    lacks = sc.missing()
-    assert not lacks, f"needed for these tests: {', '.join(lacks)}"
-    daemon = sc.Containerd(tmp_path_factory.mktemp("ctd"))
-    try:
-        daemon.start()
-        daemon.load_basics()
+    with sc.running(tmp_path_factory.mktemp("ctd")) as daemon:
         yield daemon
-    finally:
-        daemon.stop()
 
 
 @pytest.fixture
@@ -42,11 +35,6 @@ def ref(path: str) -> dict[str, object]:
 
 def mounts() -> str:
     return Path("/proc/self/mounts").read_text()
-
-
-def forget_disk(folder: Path) -> None:
-    for file in folder.glob("state.db*"):
-        file.unlink()
 
 
 # --- running and reporting
@@ -520,96 +508,3 @@ async def test_followed_log_ends_with_the_container(box: Box) -> None:
     uid = box.send(wanted)
     await box.hub.until(lambda: "running" in box.container(uid).get("state", {}))
     assert await box.log(wanted, follow=True) == "1\n2\n3\n"
-
-
-# --- autonomy
-
-
-async def test_restarted_agent_adopts_what_runs(box: Box) -> None:
-    wanted = pod()
-    await box.run(wanted)
-    uid = wanted["metadata"]["uid"]
-    before = box.container(uid)["containerID"]
-    box.hub.away = True
-    await box.restart()
-    await box.hub.until(lambda: len(box.manager.views()) == 1)
-    patches = len(box.hub.patches)
-    box.hub.away = False
-    box.manager.link_restored()
-    await box.manager.tidy()
-    assert box.container(uid)["containerID"] == before
-    assert len(box.hub.patches) == patches, "nothing changed, so nothing is told"
-
-
-async def test_reboot_without_a_hub_brings_every_pod_back(containerd: sc.Containerd, tmp_path: Path) -> None:
-    """All processes, the sandbox's network and /run are gone; specs, ConfigMaps, Secrets and tokens come from
-    disk.
-    """
-    own = sc.Containerd(tmp_path / "ctd")
-    own.start()
-    own.load_basics()
-    try:
-        async with Box(own, tmp_path / "box") as box:
-            box.hub.put("ConfigMap", "default", "conf", data={"a": "1"})
-            box.hub.put("Secret", "default", "word", data={"s": base64.b64encode(b"hidden").decode()})
-            token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
-            volumes = [
-                {"name": "conf", "configMap": {"name": "conf"}},
-                {"name": "all", "projected": {"sources": [token, {"secret": {"name": "word"}}]}},
-            ]
-            mounts = [{"name": "conf", "mountPath": "/c"}, {"name": "all", "mountPath": "/a"}]
-            wanted = pod(container(volumeMounts=mounts), volumes=volumes)
-            await box.run(wanted)
-            uid = wanted["metadata"]["uid"]
-            before = box.container(uid)["containerID"]
-            box.hub.away = True
-            await box.stop()
-            own.reboot()
-            box.lose_memory()
-            own.start()
-            await box.start()
-            await box.hub.until(lambda: box.manager.views()[0].containers == {"c": "running"})
-            box.hub.away = False
-            box.manager.link_restored()
-            await box.hub.until(lambda: box.container(uid)["containerID"] != before and box.ready(uid))
-            code, seen = await box.execute(uid, "sh", "-c", "cat /c/a /a/s; test -s /a/token")
-            assert (code, seen) == (0, "1hidden")
-            assert box.container(uid)["restartCount"] == 1
-    finally:
-        own.stop()
-
-
-async def test_restarted_runtime_harms_no_container(box: Box, containerd: sc.Containerd) -> None:
-    wanted = pod()
-    await box.run(wanted)
-    before = box.container(wanted["metadata"]["uid"])["containerID"]
-    containerd.kill()
-    assert not (await box.manager.engine()).ready
-    containerd.start()
-    later = pod()
-    await box.run(later)
-    assert box.container(wanted["metadata"]["uid"])["containerID"] == before
-    assert box.container(wanted["metadata"]["uid"])["restartCount"] == 0
-
-
-async def test_pod_that_ended_is_not_run_again_after_a_restart(box: Box) -> None:
-    wanted = pod(container("exit 0"), restartPolicy="Never")
-    await box.finish(wanted)
-    patches = len(box.hub.patches)
-    await box.restart()
-    await box.manager.tidy()
-    assert box.manager.views()[0].phase == "Succeeded"
-    assert len(box.hub.patches) == patches
-
-
-async def test_orphans_go_only_once_the_hub_has_spoken(box: Box, tmp_path: Path) -> None:
-    """A lost disk does not stop what runs; a list from the hub does."""
-    await box.run(pod())
-    await box.stop()
-    forget_disk(tmp_path)
-    await box.start()
-    await box.manager.tidy()
-    assert box.containerd.ctr("tasks", "ls", "-q").split()
-    box.manager.set_desired([])
-    await box.manager.tidy()
-    assert not box.containerd.ctr("tasks", "ls", "-q").split()
