@@ -17,7 +17,7 @@ import contextlib
 import gc
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -189,28 +189,44 @@ class Informer(Generic[T]):
             self._on_state()
 
     async def _fill(self) -> None:
-        query = {**self._query, "limit": str(self.api.settings.page_size)}
         seen: set[str] = set()
-        while True:
-            body = await self.api.list_bytes(self.resource, self.namespace, query)
-            self.last_contact = time.monotonic()
-            with _uncollected():
-                page, skipped = self._decoder.page(body)
-                seen.update(self._put(obj) for obj in page.items)
-            seen.update(self._skip(one) for one in skipped)
-            self._count()
-            if not page.metadata.next:
-                break
-            query["continue"] = page.metadata.next
+        version = ""
+        async with contextlib.aclosing(self._bodies()) as bodies:
+            async for body in bodies:
+                self.last_contact = time.monotonic()
+                with _uncollected():
+                    page, skipped = self._decoder.page(body)
+                    seen.update(self._put(obj) for obj in page.items)
+                seen.update(self._skip(one) for one in skipped)
+                self._count()
+                version = page.metadata.resource_version
         for gone in self._objects.keys() - seen:
             self._remove(gone)
         self._count()
-        self._version = page.metadata.resource_version
+        self._version = version
         metrics.LISTS.labels(self.resource.plural).inc()
         if not self.synced.is_set():
             self.synced.set()
             if self._on_state is not None:
                 self._on_state()
+
+    async def _bodies(self) -> AsyncGenerator[bytes, None]:
+        """The pages of a list; each is asked for before the one before it is decoded, so that both sides work."""
+        query = {**self._query, "limit": str(self.api.settings.page_size)}
+        page = asyncio.ensure_future(self.api.list_bytes(self.resource, self.namespace, query))
+        try:
+            while True:
+                body = await page
+                token = watch.next_page(body)
+                if token:
+                    query = {**query, "continue": token}
+                    page = asyncio.ensure_future(self.api.list_bytes(self.resource, self.namespace, query))
+                    await asyncio.sleep(0)  # the request goes out
+                yield body
+                if not token:
+                    return
+        finally:
+            page.cancel()
 
     async def _watch(self) -> None:
         query = {

@@ -35,7 +35,7 @@ class Settings:
     # For which a busy watch is left to gather events, at first and at most: below what people notice.
     gather_seconds: tuple[float, float] = (0.005, 0.05)
     connections: int = 64  # at once to one API server, watches included
-    page_size: int = 500  # objects in one page of a list: client-go's figure, 1-2 MB of nodes
+    page_size: int = 1000  # objects in one page of a list: 4 MB of nodes, 10 ms to decode
     user_agent: str = "suanli-controller"
 
 

@@ -65,6 +65,10 @@ class _AnyEvent(msgspec.Struct, frozen=True, gc=False):
     object: _Any = _Any()
 
 
+class _Head(msgspec.Struct, frozen=True):
+    metadata: client.ListMeta = client.ListMeta()
+
+
 Event = Added[T] | Modified[T] | Deleted[T] | Bookmark | Failure | Skipped
 
 
@@ -112,6 +116,15 @@ class Decoder(Generic[T]):
             except (msgspec.DecodeError, UnicodeDecodeError):
                 skipped.append(_skipped(item, "ADDED"))
         return client.Page(items, raw.metadata), skipped
+
+
+def next_page(body: bytes) -> str:
+    """Where the page after this one begins, empty on the last: found without decoding the items."""
+    try:
+        head: _Head = client.decoder(_Head).decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.Undecodable(f"a list: {error}") from error
+    return head.metadata.next
 
 
 def _skipped_event(line: bytes) -> Skipped:

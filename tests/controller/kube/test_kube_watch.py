@@ -83,6 +83,13 @@ def test_what_is_no_list_is_refused(body: bytes) -> None:
         NODES.page(body)
 
 
+def test_the_next_page_is_found_without_its_items() -> None:
+    assert watch.next_page(b'{"items": [{"metadata": 5}], "metadata": {"continue": "c"}}') == "c"
+    assert watch.next_page(b'{"metadata": {"resourceVersion": "9"}}') == ""
+    with pytest.raises(errors.Undecodable):
+        watch.next_page(b"<html>")
+
+
 def typed(name: str, **labels: str) -> Node:
     (found,) = NODES.events(lines(event("ADDED", node(name, **labels))))
     assert isinstance(found, watch.Added)
