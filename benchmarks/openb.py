@@ -132,7 +132,7 @@ def build_fleet(trace: Trace) -> fleet.Fleet:
     for row, rank in zip(trace.nodes, trace.ranks, strict=True):
         made.upsert_node(node_facts(row, f"{rank:06d}-{row['sn']}"))
     made.views = views.Views(made)
-    made.views.set_typical(Counter(fragmentation.shape_of(pod.variant()) for pod in trace.pods))
+    made.views.set_typical(Counter(fragmentation.shape_of(pod.variant()) for pod in trace.pods), ties_by_name=True)
     return made
 
 

@@ -14,6 +14,8 @@ SIZE_SHIFT: Final = 26
 NAME_BITS: Final = 26
 NAME_MASK: Final = (1 << NAME_BITS) - 1
 RANK_BITS: Final = 52  # of a rank; what is above them is for constraints
+UPPER_SHIFT: Final = RANK_BITS - 7  # where a score of at most 127 stands that goes before fullness
+SCORE_BITS_GIVEN_UP: Final = RANK_BITS - UPPER_SHIFT + SIZE_SHIFT  # fullness is told less finely then
 CLOSED: Final = -(1 << 62)  # a node that takes nothing
 
 

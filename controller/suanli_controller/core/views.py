@@ -98,9 +98,13 @@ class View:
             self._score(self._scorer, keys, changed[fresh > 0])
 
     def _score(self, scorer: fragmentation.Scorer, keys: Keys, rows: Rooms) -> None:
-        """Put the strategy's score in place of fullness; equal scores go by name alone, as in the paper."""
-        score = scorer.scores(rows) << ranking.SCORE_SHIFT
-        keys[rows] = self._base.take(rows) + (score | (self._rank.take(rows) & ranking.NAME_MASK))
+        """Put the strategy's score before fullness; in the paper equal scores go by name alone."""
+        rank = self._rank.take(rows)
+        if self._shared.ties_by_name:
+            rank &= ranking.NAME_MASK
+        else:
+            rank = (rank >> ranking.SCORE_BITS_GIVEN_UP << ranking.SIZE_SHIFT) | (rank & ranking.NAME_MASK)
+        keys[rows] = self._base.take(rows) + ((scorer.scores(rows) << ranking.UPPER_SHIFT) | rank)
 
     def device(self, row: int) -> int:
         """From which device of a node a share is best taken; -1: any."""
@@ -111,7 +115,7 @@ class View:
     def _evaluate(self, keys: Keys) -> Keys:
         enough = np.greater_equal(self._lines, self._asked_of_lines, self._shared.comparisons(len(self._lines)))
         np.add(self._base, self._rank, keys)
-        np.multiply(keys, _ALL(enough, 0, None, self._shared.mask), keys)
+        np.multiply(keys, _ALL(enough, axis=0, out=self._shared.mask), keys)
         if self._scorer is not None:
             self._score(self._scorer, keys, np.flatnonzero(keys > 0))
         return keys
@@ -174,6 +178,7 @@ class Views:
         self._seen: Counter[fragmentation.Shape] = Counter()
         self._typical: Counter[fragmentation.Shape] | None = None
         self._learnt = 0
+        self.ties_by_name = False
         self._mix: fragmentation.Mix | None = None
         self._renew()
 
@@ -197,9 +202,12 @@ class Views:
                 self._asks.popitem(last=False)
         return found
 
-    def set_typical(self, seen: Counter[fragmentation.Shape]) -> None:
-        """Requests from which fragmentation is judged, instead of those of the Asks that were seen."""
-        self._typical = seen
+    def set_typical(self, seen: Counter[fragmentation.Shape], *, ties_by_name: bool = False) -> None:
+        """Requests from which fragmentation is judged, instead of those of the Asks that were seen.
+
+        `ties_by_name`: equal scores go to the lower name whatever is full, as in the paper.
+        """
+        self._typical, self.ties_by_name = seen, ties_by_name
         self._renew()
 
     def _learn(self, ask: demand.Ask) -> None:
