@@ -41,13 +41,16 @@ class Placed:
 
 
 def object_name(workload_name: str, variant: str, target: str) -> str:
-    """`<workload>-<variant>` in a cloud, `<workload>-<variant>-<site>` at a site; cut and hashed when too long."""
+    """`<workload>-<variant>` in a cloud, `<workload>-<variant>-<site>` at a site; cut and hashed when too long.
+
+    Hashed too where a hyphen in the variant would leave open which site is meant: they share the hub's namespaces.
+    """
     kind, _, place = target.partition("/")
     parts = [workload_name, variant, *([place] if kind == names.SITE_KIND else [])]
     full = "-".join(parts)
-    if len(full) <= NAME_LIMIT:
+    if len(full) <= NAME_LIMIT and (kind != names.SITE_KIND or "-" not in variant):
         return full
-    digest = hashlib.sha256(full.encode()).hexdigest()[:8]
+    digest = hashlib.sha256("/".join(parts).encode()).hexdigest()[:8]
     return f"{full[: NAME_LIMIT - 9].rstrip('-.')}-{digest}"
 
 
@@ -175,8 +178,10 @@ def _require_nodes(pod: Manifest, terms: hardware.Terms) -> None:
         .setdefault("nodeAffinity", {})
         .setdefault("requiredDuringSchedulingIgnoredDuringExecution", {})
     )
-    own = required.get("nodeSelectorTerms") or [{}]
-    required["nodeSelectorTerms"] = [_both(mine, ours) for mine in own for ours in terms]
+    own = required.get("nodeSelectorTerms") or [{"matchExpressions": []}]
+    # an empty term of the template's selects no node: joined with ours it would select some
+    joined = [_both(mine, ours) for mine in own if mine for ours in terms]
+    required["nodeSelectorTerms"] = joined or own
 
 
 def _both(one: Manifest, other: hardware.Term) -> Manifest:
