@@ -47,10 +47,16 @@ def revise(before: Intent, decision: demand.Decision) -> Intent:
 def settle(
     now: Intent, decision: demand.Decision | None, seen: Mapping[Place, Seen], silent: Collection[str]
 ) -> Intent:
-    """Let go of what was leaving once every replica that is wished is ready; what is out of reach waits."""
+    """Let go of what was leaving once every replica that is wished is ready; what is out of reach waits, and is not
+    waited for.
+    """
     if not now.leaving or (decision is not None and decision.unplaced):
         return now
-    ready = all(place in seen and seen[place].ready >= count for place, count in now.wished.items())
+    ready = all(
+        place in seen and seen[place].ready >= count
+        for place, count in now.wished.items()
+        if place[0] not in silent
+    )
     if not ready:
         return now
     return Intent(now.wished, {place: count for place, count in now.leaving.items() if place[0] in silent})
