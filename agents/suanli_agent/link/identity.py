@@ -103,7 +103,7 @@ class Identity:
         if self._refused or now >= certificate.not_after:
             await self._recover(certificate)
         elif now >= renew_at(certificate):
-            await self._renew(certificate)
+            await self.renew(certificate)
         await self._serve(now)
         await self._keep_recovery(now)
         self.said = "valid"
@@ -116,7 +116,8 @@ class Identity:
 
     # --- client certificate
 
-    async def _renew(self, certificate: pki.Certificate) -> None:
+    async def renew(self, certificate: pki.Certificate) -> None:
+        """Ask for a certificate with a new key, now. Raises ports.HubError, csr.DeniedError, pki.KeysError."""
         self.said = "renewing"
         await self._obtain(self.client, certificate, self.store.next_key("client"))
 
