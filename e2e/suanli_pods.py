@@ -115,8 +115,12 @@ class Box:
         return str(self.hub.status.get(uid, {}).get("phase", ""))
 
     def ready(self, uid: str) -> bool:
+        return self.condition(uid, "Ready") == "True"
+
+    def condition(self, uid: str, kind: str) -> str:
+        """The status of one condition, empty before there is one."""
         found = self.hub.status.get(uid, {}).get("conditions", [])
-        return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in found)
+        return next((str(entry["status"]) for entry in found if entry["type"] == kind), "")
 
     def container(self, uid: str, name: str = "c") -> dict[str, Any]:
         """The status of one container, {} before there is one."""

@@ -96,6 +96,8 @@ async def test_restarted_runtime_harms_no_container(box: Box, containerd: sc.Con
 async def test_pod_that_ended_is_not_run_again_after_a_restart(box: Box) -> None:
     wanted = pod(container("exit 0"), restartPolicy="Never")
     await box.finish(wanted)
+    uid = wanted["metadata"]["uid"]
+    await box.hub.until(lambda: box.condition(uid, "PodReadyToStartContainers") == "False")
     patches = len(box.hub.patches)
     await box.restart()
     await box.manager.tidy()
@@ -135,6 +137,7 @@ async def test_full_disk_costs_unused_images_and_never_needed_ones(
         await box.manager.tidy()
         names = {tag for image in await client.Runtime(containerd.socket).list_images() for tag in image.tags}
     assert {"suanli.test/used:1", "suanli.test/wanted:1", sc.PAUSE} <= names
+    containerd.load_basics()  # for the tests after this one
     assert "suanli.test/old:1" not in names
 
 

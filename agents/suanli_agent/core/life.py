@@ -81,8 +81,11 @@ class Observation:
 
     @property
     def pod_ips(self) -> tuple[str, ...]:
-        """The pod's addresses: the box's own on the host network, none before the sandbox is up."""
-        if self.sandbox is None or not self.sandbox.ready:
+        """The pod's addresses: the box's own on the host network, none before there is a sandbox.
+
+        They stay when the sandbox is down, as with kubelet: who looks back can tell where a pod was.
+        """
+        if self.sandbox is None:
             return ()
         return self.host_ips if self.pod.spec.host_network else self.sandbox.ips
 

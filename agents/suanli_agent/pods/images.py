@@ -150,8 +150,8 @@ class Images:
         if not to_free:
             return []
         names = set(in_use)
-        for name in needed:
-            found = await self._ctx.runtime.image(name)
+        for name in [*needed, await self._ctx.runtime.sandbox_image()]:
+            found = await self._ctx.runtime.image(name) if name else None
             names.update([name, found.id] if found else [name])
         images = await self._ctx.runtime.list_images()
         for image in images:

@@ -83,7 +83,7 @@ class View:
         except errors.NotFoundFault:
             self._forget(sandbox_id)
             return
-        self._keep(self.sandboxes, record, alive=record.ready)
+        self._keep_sandbox(record)
 
     async def look_at_container(self, container_id: str, sandbox_id: str) -> None:
         """Ask for one container. Raises errors.RuntimeFault; one that is gone is forgotten."""
@@ -96,6 +96,13 @@ class View:
         if known is not None and known.exited and record.exited:
             return  # its message was added when it died
         self._keep(self.containers, record, alive=record.running)
+
+    def _keep_sandbox(self, record: observed.SandboxRecord) -> None:
+        """One that is down has no addresses any more: those that it had are kept."""
+        known = self.sandboxes.get(record.id)
+        if known is not None and not record.ips:
+            record = dataclasses.replace(record, ips=known.ips)
+        self._keep(self.sandboxes, record, alive=record.ready)
 
     def amend(self, record: observed.ContainerRecord) -> None:
         """Put a record with something added, for instance the termination message."""
@@ -158,7 +165,7 @@ class View:
     async def _settle_sandbox(self, key: str) -> None:
         record = await self._runtime.sandbox(key)
         if not record.ready:
-            self._keep(self.sandboxes, record, alive=False)
+            self._keep_sandbox(record)
 
     def _alive(self, key: str) -> bool:
         sandbox, container = self.sandboxes.get(key), self.containers.get(key)

@@ -82,6 +82,15 @@ class Runtime:
         answer = await self._call(RUNTIME + "Status", cri.StatusRequest(), cri.StatusResponse)
         return {c.type: (c.status, f"{c.reason}: {c.message}") for c in answer.status.conditions}
 
+    async def sandbox_image(self) -> str:
+        """The image that every sandbox is made from, as containerd names it; empty where the runtime does not
+        tell.
+
+        Runtimes that do not tell (CRI-O, containerd 1.7 and later) mark it as pinned.
+        """
+        answer = await self._call(RUNTIME + "Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
+        return records.sandbox_image(answer.info)
+
     async def list_sandboxes(self) -> list[observed.SandboxRecord]:
         """Every sandbox that this agent made, dead ones too; without addresses."""
         chosen = cri.PodSandboxFilter(label_selector={records.MANAGED_BY: "suanli-agent"})

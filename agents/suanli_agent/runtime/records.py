@@ -94,6 +94,14 @@ def image(listed: cri.Image) -> observed.ImageRecord:
     )
 
 
+def sandbox_image(info: Mapping[str, str]) -> str:
+    """SandboxImage of containerd's configuration in the verbose Status; empty where there is none."""
+    try:
+        return str(json.loads(info.get("config", "{}")).get("sandboxImage", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
 def _pid(info: Mapping[str, str]) -> int:
     """The pid in containerd's, CRI-O's and iSulad's verbose info; 0 where there is none."""
     try:
