@@ -124,6 +124,15 @@ def test_joining_again_changes_nothing_and_keeps_what_it_was_not_told(hub: Clust
     assert objects(cloud) == there
 
 
+def test_a_revoked_token_is_replaced_by_joining_again(hub: Cluster, cloud: Cluster) -> None:
+    assert join(hub, cloud).returncode == 0
+    before = kubeconfig_of(hub)
+    cloud.api.delete("/api/v1/namespaces/suanli-system/secrets/suanli-controller-token")
+    again = join(hub, cloud)
+    assert again.returncode == 0, again.stderr
+    assert kubeconfig_of(hub) != before
+
+
 def can(cloud: Cluster, verb: str, resource: str, *more: str) -> bool:
     account = "--as=system:serviceaccount:suanli-system:suanli-controller"
     return cloud.kubectl("auth", "can-i", verb, resource, account, *more, check=False).strip() == "yes"
