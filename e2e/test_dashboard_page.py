@@ -62,15 +62,13 @@ def open_page(chromium: Browser, city: stage.City) -> Iterator[Open]:
     def start(account: str = "centre-operator", path: str = "/", *, language: str = "en", **options: Any) -> Page:
         options = {"viewport": {"width": 1440, "height": 900}, **options}
         contexts.append(chromium.new_context(locale={"en": "en-GB", "zh": "zh-CN"}[language], **options))
+        if account:
+            contexts[-1].add_cookies([city.cookie(account)])  # type: ignore[list-item]
         page = contexts[-1].new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", said)
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        if account:
-            page.goto(city.link(account, "/"))
-            expect(page.locator(".fresh.good")).to_be_visible(timeout=PATIENCE)
-        if path != "/" or not account:
-            page.goto(city.dashboard.url + path)
+        page.goto(city.dashboard.url + path)
         return page
 
     yield start
@@ -82,8 +80,10 @@ def open_page(chromium: Browser, city: stage.City) -> Iterator[Open]:
 # --- signing in
 
 
-def test_a_link_with_a_token_signs_in_and_leaves_the_address(open_page: Open) -> None:
-    page = open_page()
+def test_a_link_with_a_token_signs_in_and_leaves_the_address(open_page: Open, city: stage.City) -> None:
+    page = open_page("")
+    page.goto(city.link("centre-operator", "/"))
+    page.reload()
     expect(page.locator(".top .who")).to_have_text("suanli-system:centre-operator")
     assert "token" not in page.url
 
@@ -143,8 +143,7 @@ def test_every_page_in_both_languages(open_page: Open, path: str, language: str)
         assert not re.search("[\u4e00-\u9fff]", page.locator("main").inner_text())
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("shade", ["light", "dark"])
+@pytest.mark.parametrize(("shade", "language"), [("light", "en"), ("dark", "zh")])
 @pytest.mark.parametrize("path", PATHS[:-1])
 def test_axe_finds_nothing_serious(open_page: Open, path: str, shade: str, language: str) -> None:
     page = open_page(path=path, language=language, color_scheme=shade)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import http.cookies
 import json
 import os
 import socket
@@ -174,10 +175,26 @@ class City:
         self.accounts = accounts(hub)
         self.leader = Leader(hub.kubeconfig, fill_city)
         self.dashboard = Dashboard(self.accounts.dashboard, folder)
+        self._cookies: dict[str, str] = {}
 
     def link(self, account: str, path: str) -> str:
         """The address of a page that signs an account in."""
         return f"{self.dashboard.url}{path}#token={self.accounts.tokens[account]}"
+
+    def cookie(self, account: str) -> dict[str, object]:
+        """The cookie of an account's session, signed in once."""
+        if account not in self._cookies:
+            body = json.dumps({"token": self.accounts.tokens[account]}).encode()
+            request = urllib.request.Request(
+                f"{self.dashboard.url}/api/v1/session", body, {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                morsel = http.cookies.SimpleCookie(answer.headers["Set-Cookie"])["suanli-session"]
+            self._cookies[account] = morsel.value
+        return {
+            "name": "suanli-session", "value": self._cookies[account], "url": self.dashboard.url,
+            "httpOnly": True, "sameSite": "Strict",
+        }  # fmt: skip
 
     def replace_leader(self, *, stop_only: bool = False) -> None:
         """End the leader's stream, and unless `stop_only` begin another's over the same rows, on another port."""

@@ -114,7 +114,7 @@ function Side({ title, path }: { title: string; path: string }) {
   const here = (entry: Entry) => (entry.path === "/" ? path === "/" : path === entry.path || path.startsWith(entry.path + "/"));
   return (
     <nav class="side" aria-label={t("menu")}>
-      <a class="brand" href="/" aria-label={title}>
+      <a class="brand" href="/">
         <Mark />
         <span>
           <b>{t("brand")}</b>
@@ -153,7 +153,7 @@ function Top() {
       <header class="top">
         <Fresh />
         <span class="who" title={session.value?.user}>{who}</span>
-        <button type="button" class="quiet" onClick={() => (language.value = language.value === "zh" ? "en" : "zh")} aria-label={t("language")}>
+        <button type="button" class="quiet" onClick={() => (language.value = language.value === "zh" ? "en" : "zh")} aria-label={`${language.value === "zh" ? "EN" : "中文"} · ${t("language")}`}>
           <Icon name="language" /> <span>{language.value === "zh" ? "EN" : "中文"}</span>
         </button>
         <button type="button" class="quiet" onClick={nextTheme} aria-label={`${t("theme")}: ${t(theme.value)}`}>

@@ -1,27 +1,13 @@
 """Totals over the rows that one may see, by any dimensions. Pure; the arithmetic is core's."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from suanli_controller.core import centre
 from suanli_controller.dashboard import answers, replica, rights
-from suanli_controller.view import model
+from suanli_controller.view import model, rows
 
 # What tells no cloud or site from another: open to who sees totals only.
 OPEN_DIMENSIONS = ("architecture", "family", "os", "accelerator", "class", "tier", "district")
-
-
-def holdings(places: Iterable[model.Cloud | model.Site]) -> Iterator[centre.Holding]:
-    """One for each class of each place."""
-    for place in places:
-        for capacity in place.classes:
-            yield centre.Holding(
-                target=place.target,
-                tier=place.tier,
-                district=place.district,
-                provider=place.provider,
-                class_key=capacity.key,
-                amounts=_amounts(capacity),
-            )
 
 
 def visible(held: replica.Replica, mine: rights.Rights) -> Iterable[model.Cloud | model.Site]:
@@ -31,7 +17,7 @@ def visible(held: replica.Replica, mine: rights.Rights) -> Iterable[model.Cloud 
 
 def by(places: Iterable[model.Cloud | model.Site], dimensions: Sequence[str]) -> list[answers.Total]:
     """Totals in the order of their keys."""
-    groups = centre.group(holdings(places), dimensions)
+    groups = centre.group(rows.holdings(places), dimensions)
     return [_total(dict(zip(dimensions, key, strict=True)), amounts) for key, amounts in groups.items()]
 
 
@@ -73,35 +59,6 @@ def is_ready(condition: model.Condition | None) -> bool:
     return condition is not None and condition.status == "True"
 
 
-def _amounts(capacity: model.Capacity) -> centre.Amounts:
-    installed = _units(capacity.capacity_units)
-    return centre.Amounts(
-        nodes=capacity.nodes,
-        ready_nodes=capacity.ready_nodes,
-        allocatable=capacity.allocatable,
-        capacity=capacity.capacity,
-        requested=capacity.requested,
-        largest_free=capacity.largest_free,
-        units=_units(capacity.units),
-        capacity_units=installed,
-        requested_units=_units(capacity.requested_units),
-        domestic_milli=installed.milli if capacity.domestic else 0,
-    )
-
-
-def _units(units: model.Units) -> centre.Units:
-    return centre.Units(units.general_milli, units.intelligent_milli, units.gigaflops_fp16, units.gigaops_int8)
-
-
-def _row_units(units: centre.Units) -> model.Units:
-    return model.Units(
-        general_milli=units.general_milli,
-        intelligent_milli=units.intelligent_milli,
-        gigaflops_fp16=units.gigaflops_fp16,
-        gigaops_int8=units.gigaops_int8,
-    )
-
-
 def _total(key: dict[str, str], amounts: centre.Amounts) -> answers.Total:
     return answers.Total(
         key=key,
@@ -111,9 +68,9 @@ def _total(key: dict[str, str], amounts: centre.Amounts) -> answers.Total:
         capacity=dict(amounts.capacity),
         requested=dict(amounts.requested),
         largest_free=dict(amounts.largest_free),
-        units=_row_units(amounts.units),
-        capacity_units=_row_units(amounts.capacity_units),
-        requested_units=_row_units(amounts.requested_units),
+        units=rows.units(amounts.units),
+        capacity_units=rows.units(amounts.capacity_units),
+        requested_units=rows.units(amounts.requested_units),
         domestic_milli=amounts.domestic_milli,
         domestic_permille=centre.domestic_permille(amounts),
     )

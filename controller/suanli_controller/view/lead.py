@@ -8,7 +8,7 @@ import datetime as dt
 import structlog
 
 from suanli_controller.kube import client, errors
-from suanli_controller.view import board, certificate, published, server
+from suanli_controller.view import board, certificate, metrics, published, server
 
 _log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 5.0
@@ -26,9 +26,14 @@ async def run(
     host = advertise or settings.host
     pair = certificate.make(host, dt.datetime.now(dt.UTC))
     stream = server.Server(source, hub, pair.server_context(), settings)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(stream.run())
-        tasks.create_task(_tell(stream, hub, namespace, host, pair))
+    fleet = metrics.Fleet(source)
+    fleet.register()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(stream.run())
+            tasks.create_task(_tell(stream, hub, namespace, host, pair))
+    finally:
+        fleet.unregister()
 
 
 async def _tell(

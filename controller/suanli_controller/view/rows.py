@@ -1,7 +1,7 @@
 """From our kinds and what was seen of nodes to rows. Pure: plain data in, rows out."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from suanli_controller.api import algorithm, centre, cloud, core_v1, fields, meta, names, site, workload
 from suanli_controller.core import centre as totals
@@ -222,20 +222,55 @@ def _capacity(
         capacity=_present(counted.capacity),
         requested=_present(counted.requested),
         largest_free=_present(counted.largest_free),
-        units=_units(counted.units),
-        capacity_units=_units(counted.capacity_units),
-        requested_units=_units(counted.requested_units),
+        units=units(counted.units),
+        capacity_units=units(counted.capacity_units),
+        requested_units=units(counted.requested_units),
         domestic=totals.is_domestic(key, domestic),
     )
 
 
-def _units(units: totals.Units) -> model.Units:
+def units(found: totals.Units) -> model.Units:
+    """Units as a row tells them."""
     return model.Units(
-        general_milli=units.general_milli,
-        intelligent_milli=units.intelligent_milli,
-        gigaflops_fp16=units.gigaflops_fp16,
-        gigaops_int8=units.gigaops_int8,
+        general_milli=found.general_milli,
+        intelligent_milli=found.intelligent_milli,
+        gigaflops_fp16=found.gigaflops_fp16,
+        gigaops_int8=found.gigaops_int8,
     )
+
+
+def holdings(places: Iterable[model.Cloud | model.Site]) -> Iterator[totals.Holding]:
+    """What the rows of places tell, as core adds it up: one for each class of each place."""
+    for place in places:
+        for row in place.classes:
+            yield totals.Holding(
+                target=place.target,
+                tier=place.tier,
+                district=place.district,
+                provider=place.provider,
+                class_key=row.key,
+                amounts=_amounts(row),
+            )
+
+
+def _amounts(row: model.Capacity) -> totals.Amounts:
+    installed = _core_units(row.capacity_units)
+    return totals.Amounts(
+        nodes=row.nodes,
+        ready_nodes=row.ready_nodes,
+        allocatable=row.allocatable,
+        capacity=row.capacity,
+        requested=row.requested,
+        largest_free=row.largest_free,
+        units=_core_units(row.units),
+        capacity_units=installed,
+        requested_units=_core_units(row.requested_units),
+        domestic_milli=installed.milli if row.domestic else 0,
+    )
+
+
+def _core_units(row: model.Units) -> totals.Units:
+    return totals.Units(row.general_milli, row.intelligent_milli, row.gigaflops_fp16, row.gigaops_int8)
 
 
 def ready_count(nodes: Iterable[hardware.NodeFacts]) -> int:

@@ -125,7 +125,7 @@ function Bubble({ row, onPick }: { row: Drawn; onPick: ((code: string) => void) 
   }
   const around = 2 * Math.PI * radius;
   const share = Math.min(spot.used / spot.size, 1);
-  const label = `${name}: ${units(spot.size)} ${t("unitsShort")}, ${percent(spot.used, spot.size)} ${t("used")}`;
+  const label = `${name} ${units(spot.size)} ${t("unitsShort")}, ${percent(spot.used, spot.size)} ${t("used")}`;
   const act = onPick && (() => onPick(code));
   return (
     <g
@@ -133,7 +133,6 @@ function Bubble({ row, onPick }: { row: Drawn; onPick: ((code: string) => void) 
       transform={`translate(${x} ${y})`}
       role={act ? "link" : "img"}
       tabIndex={act ? 0 : undefined}
-      aria-label={label}
       onClick={act}
       onKeyDown={(event) => act && event.key === "Enter" && act()}
     >

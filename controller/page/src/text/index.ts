@@ -30,7 +30,9 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 
 /** A word that comes from a cluster: translated where it is one of ours, else as it is. */
 export function word(text: string): string {
-  return text in zh ? t(text as Key) : text;
+  if (!(text in zh)) return text;
+  const known = t(text as Key);
+  return known.includes("{") ? text : known; // a sentence of an alert that has the same name
 }
 
 /** A name in the page's language, else in the other, else the spare. */
