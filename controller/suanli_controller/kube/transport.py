@@ -229,8 +229,8 @@ class Stream:
         self._content.set_exception(_closed())
 
     async def _gather(self) -> None:
-        if self._protocol is None:
-            return
+        if self._protocol is None or self._content.is_eof() or self._protocol.transport is None:
+            return  # all has come, or the connection is gone: what is left waits to be read, and no more follows
         self._protocol.pause_reading()
         try:
             await asyncio.sleep(self._while)

@@ -1,0 +1,36 @@
+"""The bytes of a watch as they are gathered, against a real HTTP server."""
+
+import asyncio
+
+import aiohttp
+from aiohttp import web
+
+from suanli_controller.kube import transport
+
+
+async def events_then_the_end(request: web.Request) -> web.StreamResponse:
+    """One event, and while the reader gathers, another with the end of the answer right behind it."""
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    await answer.write(b"one\n")
+    await asyncio.sleep(0.02)
+    await answer.write(b"two\n")
+    await answer.write_eof()
+    return answer
+
+
+async def test_a_watch_that_ends_while_its_events_are_gathered_ends_in_order() -> None:
+    """The end has come, and events wait to be read: there is no connection left to pause."""
+    app = web.Application()
+    app.router.add_get("/", events_then_the_end)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        port = runner.addresses[0][1]
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as response:
+            chunks = [chunk async for chunk in transport.Stream(response, (0.2, 0.2))]
+        assert b"".join(chunks) == b"one\ntwo\n"
+    finally:
+        await runner.cleanup()
