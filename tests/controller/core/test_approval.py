@@ -47,6 +47,22 @@ def request(
     return base64.b64encode(pem).decode()
 
 
+def odd_request(name: bytes = b"", version: int = 0) -> str:
+    """Well-formed DER that Go's parser takes: an alternative name of a rare kind, or another version."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "system:node:box-1")])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if name:
+        raw = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes([0x30, len(name)]) + name)
+        builder = builder.add_extension(raw, critical=False)
+    der = builder.sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    der = der.replace(b"\x02\x01\x00", bytes([2, 1, version]), 1)
+    body = base64.encodebytes(der)
+    pem = b"-----BEGIN CERTIFICATE REQUEST-----\n" + body + b"-----END CERTIFICATE REQUEST-----\n"
+    return base64.b64encode(pem).decode()
+
+
+X400_ADDRESS = bytes([0xA3, 0x04, 0x30, 0x02, 0x05, 0x00])
+
 PLAIN = request()
 SERVING = request(alternatives=(x509.DNSName("box-1"), x509.IPAddress(ipaddress.ip_address("10.0.0.5"))))
 
@@ -135,6 +151,8 @@ _UNIT = x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "x")
 REFUSED = [
     (_with(join, pem="bm90IGEgQ1NS"), "RequestMalformed"),
     (_with(join, pem="%%"), "RequestMalformed"),
+    (_with(join, pem=odd_request(name=X400_ADDRESS)), "RequestMalformed"),
+    (_with(join, pem=odd_request(version=1)), "RequestMalformed"),
     (_with(join, usages=("client auth",)), "UsagesInvalid"),
     (_with(join, usages=("digital signature", "key encipherment", "client auth")), "UsagesInvalid"),
     (_with(join, usages=("digital signature", "client auth", "server auth")), "UsagesInvalid"),
@@ -176,6 +194,13 @@ REFUSED = [
     (_with(serving, **{**AS_SERVER, "pem": PLAIN}), "NamesMissing"),
     (_with(serving, **{**AS_SERVER, "pem": request(alternatives=(x509.DNSName("hub"),))}), "NamesNotOwn"),
     (full(serving, box=full(BOX, addresses=("10.0.0.6",))), "NamesNotOwn"),
+    (
+        full(
+            _with(serving, **{**AS_SERVER, "pem": request(alternatives=(x509.DNSName("kubernetes.default.svc"),))}),
+            box=full(BOX, addresses=("kubernetes.default.svc",)),
+        ),
+        "NamesNotOwn",
+    ),
     (full(serving, box=full(BOX, name="box-2")), "RequesterMismatch"),
     (full(serving, box=None), "RequesterMismatch"),
     (_with(serving, **{**AS_SERVER, "username": "system:bootstrap:abcdef"}), "RequesterMismatch"),
