@@ -47,15 +47,15 @@ def revise(before: Intent, decision: demand.Decision) -> Intent:
 def settle(
     now: Intent, decision: demand.Decision | None, seen: Mapping[Place, Seen], silent: Collection[str]
 ) -> Intent:
-    """Let go of what was leaving once every replica that is wished is ready; what is out of reach waits, and is not
-    waited for.
+    """Let go of what was leaving once every replica that is wished is ready; what is out of reach waits.
+
+    A place that fell silent counts as it was last seen: one that was not ready by then replaces nothing. One that
+    has not been seen at all, since a restart, is not waited for.
     """
     if not now.leaving or (decision is not None and decision.unplaced):
         return now
     ready = all(
-        place in seen and seen[place].ready >= count
-        for place, count in now.wished.items()
-        if place[0] not in silent
+        seen[place].ready >= count if place in seen else place[0] in silent for place, count in now.wished.items()
     )
     if not ready:
         return now

@@ -57,6 +57,11 @@ def test_a_place_out_of_reach_keeps_nobody_else_from_moving() -> None:
     assert settled.standing == {A: 1, C: 1}
 
 
+def test_a_replacement_that_fell_silent_before_it_was_ready_replaces_nothing() -> None:
+    moved = intent.revise(Intent({A: 3}), decision({B: 3}))
+    assert intent.settle(moved, decision({B: 3}), ready(a=3, b=1), {"Cloud/b"}).standing == {A: 3, B: 3}
+
+
 def test_replicas_that_no_scheduler_binds_are_taken_back() -> None:
     assert intent.without_stuck(Intent({A: 3, B: 2}), {A: 2, B: 2}).wished == {A: 1}
 
