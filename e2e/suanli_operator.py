@@ -296,6 +296,10 @@ class Work:
             for each in self.in_cloud(member, kind)
         ] + [f"{member.name}: Pod {pod['metadata']['name']}" for member in members for pod in self.pods(member)]
 
+    def until_clean(self, *members: Member) -> None:
+        """Nothing is left: the cloud's own collector takes the pods after their owner."""
+        until(lambda: self.leftovers(*members) == [], f"nothing left of {self.namespace}/{self.name}", 30)
+
 
 def condition(status: Mapping[str, Any], kind: str) -> Json:
     """Raises LookupError where there is none of that type."""

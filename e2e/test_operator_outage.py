@@ -128,13 +128,12 @@ def test_a_deletion_waits_for_a_silent_cloud_and_says_so(stage: Stage, space: Na
     stage.away.kill()
     stage.city.until_cloud("away", "Unknown", "Unreachable", AWAY_SECONDS)
     work.delete()
-    until(lambda: work.says("Ready") == ("Unknown", "TargetUnreachable"), "it says what it waits for", 30)
-    assert "Cloud/away" in message(work)
-    until(lambda: work.leftovers(stage.steady) == [], "the other cloud is clean at once", AT_ONCE_SECONDS)
+    until(lambda: "deletion waits for Cloud/away" in message(work), "it says what it waits for", 30)
+    work.until_clean(stage.steady)
     stage.operator.restart()
     bring_back(stage.away)
     work.until_gone(AWAY_SECONDS)
-    assert work.leftovers(stage.away, stage.steady) == []
+    work.until_clean(stage.away, stage.steady)
 
 
 def message(work: Work) -> str:
@@ -150,11 +149,10 @@ def test_an_abandoned_workload_goes_without_a_silent_cloud(stage: Stage, space: 
     stage.away.kill()
     stage.city.until_cloud("away", "Unknown", "Unreachable", AWAY_SECONDS)
     work.delete()
-    until(lambda: work.says("Ready") == ("Unknown", "TargetUnreachable"), "it says what it waits for", 30)
-    assert 'suanli.io/abandon: "true"' in message(work)
+    until(lambda: 'suanli.io/abandon: "true"' in message(work), "it says what can be done", 30)
     work.annotate(abandon="true")
     work.until_gone(AT_ONCE_SECONDS)
-    assert work.leftovers(stage.steady) == []
+    work.until_clean(stage.steady)
     bring_back(stage.away)
     assert len(work.pods(stage.away)) == left > 0
     stage.away.api.delete(f"/apis/apps/v1/namespaces/{space.name}/deployments/abandoned-default")
@@ -172,11 +170,11 @@ def test_a_scale_down_reaches_a_cloud_that_was_silent(stage: Stage, space: Names
 
 
 def test_an_operator_that_is_killed_at_any_moment_resumes(stage: Stage, space: Namespace) -> None:
-    """Killed five times between the writes of forty workloads: each runs exactly what it asks for, and only that."""
+    """Killed four times between the writes of 24 workloads: each runs exactly what it asks for, and only that."""
     chance = random.Random(3)
     works = []
-    for burst in range(5):
-        for number in range(8):
+    for burst in range(4):
+        for number in range(6):
             name = f"w-{burst}-{number}"
             spec = web(chance.randint(1, 4), "away", "steady")
             works.append(space.workload(name, {**spec, "variants": [build("amd64"), build("arm64")]}))

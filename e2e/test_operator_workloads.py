@@ -159,7 +159,7 @@ def test_deletion_leaves_nothing_behind(city: City, backend: Backend, space: Nam
     assert travelled(space, backend.cloud) == {"settings", "token"}
     work.delete()
     work.until_gone()
-    assert work.leftovers(backend.hub, backend.cloud) == []
+    work.until_clean(backend.hub, backend.cloud)
     assert travelled(space, backend.cloud) == set()
 
 
@@ -324,4 +324,4 @@ def test_replicas_without_a_place_say_why_by_node(city: City, backend: Backend, 
     reasons = {each["reason"]: each["nodes"] for each in unplaced["reasons"]}
     assert reasons["InsufficientCpu"] >= 2
     assert reasons["ArchitectureMismatch"] >= 2
-    assert work.leftovers(backend.hub, backend.cloud) == []
+    work.until_clean(backend.hub, backend.cloud)

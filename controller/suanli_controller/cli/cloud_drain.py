@@ -67,9 +67,14 @@ async def _until_empty(cache: informer.Informer[ComputeWorkload], target: str, w
 
 
 def remaining(workloads: Mapping[str, ComputeWorkload], target: str) -> dict[str, int]:
-    """Replicas that workloads, by key, still have in a target; those without any are left out."""
+    """Replicas that workloads, by key, still have in a target; those without any are left out.
+
+    Those that wait for their replacement are given elsewhere already, and still ready here.
+    """
     left = {
-        resources.key_of(each): sum(place.replicas for place in each.status.placements if place.target == target)
+        resources.key_of(each): sum(
+            max(place.replicas, place.ready_replicas) for place in each.status.placements if place.target == target
+        )
         for each in workloads.values()
     }
     return {key: count for key, count in left.items() if count}

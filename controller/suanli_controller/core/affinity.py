@@ -36,13 +36,15 @@ def node_terms(ask: demand.Ask, build: str, target: fleet.Target, sorts: Iterabl
     """
     index = next(i for i, each in enumerate(ask.variants) if each.name == build)
     earlier = ask.variants[:index] if ask.kind is demand.Kind.DAEMON_SET else ()
+    # what parts it from the earlier ones must be said, though it asks for less itself
+    facts = _constrained_facts(ask.variants[index]).union(*map(_constrained_facts, earlier))
     own = _own_nodes(target)
     terms = {
         tuple(sorted({*own, *expressions}, key=repr)): None
         for sort in sorts
         if runs_on(ask.variants[index], sort.facts) and not any(runs_on(each, sort.facts) for each in earlier)
         for wish in _wishes(ask)
-        for expressions in _alternatives(ask.variants[index], wish, target, sort)
+        for expressions in _alternatives(facts, wish, target, sort)
     }
     if () in terms:
         return ()
@@ -56,9 +58,9 @@ def _wishes(ask: demand.Ask) -> Iterator[tuple[demand.Requirement, ...]]:
 
 
 def _alternatives(
-    build: demand.Variant, wish: tuple[demand.Requirement, ...], target: fleet.Target, sort: Sort
+    constrained: frozenset[str], wish: tuple[demand.Requirement, ...], target: fleet.Target, sort: Sort
 ) -> Iterator[hardware.Term]:
-    facts = _constrained_facts(build)
+    facts = set(constrained)
     labels: list[hardware.Expression] = []
     for each in wish:
         if each.key in _HARDWARE_KEYS:
@@ -120,7 +122,7 @@ def _allows(allowed: tuple[Any, ...], value: object) -> bool:
     return not allowed or value in allowed
 
 
-def _constrained_facts(build: demand.Variant) -> set[str]:
+def _constrained_facts(build: demand.Variant) -> frozenset[str]:
     asked = {
         hardware.ARCHITECTURE: build.architectures,
         hardware.FAMILY: build.families,
@@ -129,7 +131,7 @@ def _constrained_facts(build: demand.Variant) -> set[str]:
         hardware.PAGE_SIZE_KIB: build.page_sizes_kib,
         hardware.ACCELERATOR_MODEL: build.accelerator_models,
     }
-    return {fact for fact, value in asked.items() if value}
+    return frozenset(fact for fact, value in asked.items() if value)
 
 
 def _own_nodes(target: fleet.Target) -> hardware.Term:
