@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -137,18 +138,14 @@ def starts(hub: Cluster, count: int, *, at_once: bool) -> dict[str, Any]:
         made[name] = time.monotonic()
         hub.api.post(PODS, pod(name, probe=False))
         if not at_once:
-            until(lambda name=name: name in watch.running, f"{name} to run", seconds=60)
-            _delete(hub, name)
-            until(lambda name=name: name in watch.gone, f"{name} to go", seconds=60)
+            until(functools.partial(watch.running.get, name), f"{name} to run", seconds=60)
+            hub.kubectl("delete", "pod", name, "--wait=false")
+            until(functools.partial(watch.gone.get, name), f"{name} to go", seconds=60)
     until(lambda: len(watch.running) >= count, "all to run", seconds=120)
     took = sorted(1000 * (watch.running[name] - made[name]) for name in names)
     if at_once:
         hub.kubectl("delete", "pods", "-l", "bench=1", "--wait=true")
     return {"p50_ms": round(took[count // 2]), "p99_ms": round(took[-1]), "n": count}
-
-
-def _delete(hub: Cluster, name: str) -> None:
-    hub.kubectl("delete", "pod", name, "--wait=false")
 
 
 # --- the two agents

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
+from typing import Optional
 
 from suanli_agent.core import env, fields, life, objects, observed, payload, resources, security
 from suanli_agent.pods import checks, configs, context, hooks, images, needs, network, ports, view, volumes
@@ -15,6 +17,11 @@ RETRY_SECONDS = 10.0
 """How long a container waits whose configuration or creation failed: until the missing may be there."""
 
 SANDBOX_RETRY_SECONDS = 2.0
+
+SANDBOXES_AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
+"""Making a sandbox keeps a core busy: with many at once all would be ready late, so half of them are ready
+early.
+"""
 
 
 class StartError(Exception):
@@ -31,6 +38,7 @@ class Starter:
 
     def __init__(self, ctx: context.Context, seen: view.View, wants: needs.Needs, pictures: images.Images) -> None:
         self._ctx, self._view, self._needs, self._images = ctx, seen, wants, pictures
+        self._slots: Optional[asyncio.Semaphore] = None
 
     # --- the sandbox
 
@@ -46,12 +54,19 @@ class Starter:
             handler = await self._handler(pod)
             directory = configs.log_directory(self._ctx.settings, pod)
             directory.mkdir(parents=True, exist_ok=True)
-            sandbox_id = await self._ctx.runtime.run_sandbox(self.sandbox_config(pod, attempt), handler)
+            async with self._slot():
+                sandbox_id = await self._ctx.runtime.run_sandbox(self.sandbox_config(pod, attempt), handler)
             await self._view.look_at_sandbox(sandbox_id)
         except (errors.RuntimeFault, ValueError, OSError, ports.HubError) as problem:
             message = f"Failed to create pod sandbox: {problem}"
             self._ctx.event(pod, "Warning", "FailedCreatePodSandBox", message)
             raise StartError("ContainerCreating", message, retry) from problem
+
+    def _slot(self) -> asyncio.Semaphore:
+        """Made when first used: before Python 3.10 a semaphore belongs to the loop in which it was made."""
+        if self._slots is None:
+            self._slots = asyncio.Semaphore(SANDBOXES_AT_ONCE)
+        return self._slots
 
     def sandbox_config(self, pod: objects.Pod, attempt: int) -> cri.PodSandboxConfig:
         """The sandbox's configuration, which CRI wants with each container too."""
