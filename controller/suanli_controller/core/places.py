@@ -6,7 +6,10 @@ from suanli_controller.api import cloud, core_v1, names, site
 from suanli_controller.core import conditions, fleet
 
 
-def of_cloud(item: cloud.Cloud, *, ready: bool, rtt_microseconds: int | None) -> fleet.Target:
+def of_cloud(
+    item: cloud.Cloud, *, ready: bool, rtt_microseconds: int | None, local: bool | None = None
+) -> fleet.Target:
+    """`local` False: a Cloud that asks for the hub's own nodes and does not have them, for another has."""
     spec = item.spec
     return fleet.Target(
         ref=names.target(names.CLOUD_KIND, item.metadata.name),
@@ -19,7 +22,7 @@ def of_cloud(item: cloud.Cloud, *, ready: bool, rtt_microseconds: int | None) ->
         ready=ready,
         rtt_microseconds=rtt_microseconds,
         labels=item.metadata.labels,
-        local=spec.access.local is not None,
+        local=spec.access.local is not None if local is None else local,
     )
 
 
@@ -49,7 +52,6 @@ def of_site(item: site.EdgeSite) -> fleet.Target:
         clearance=spec.clearance,
         cordoned=spec.cordoned,
         labels=item.metadata.labels,
-        local=True,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from suanli_controller.api import cloud, core_v1, fields, names
-from suanli_controller.core import affinity, capacity, centre, fleet, hardware, requests
+from suanli_controller.core import affinity, capacity, centre, fleet, hardware, places, requests
 from suanli_controller.kube import client, events, queue, resources
 from suanli_controller.reconcile import carrier, cluster, copies
 
@@ -223,13 +223,13 @@ class City:
         if before is not None:
             self._count(before, -1)
             self.wake_waiting()
-        if after is None:
+        if after is None or new is None:
             self._bound.pop(uid, None)
             self.fleet.remove_pod(uid)
         else:
             self._bound[uid] = after
             self._count(after, 1)
-            self.fleet.set_pod(uid, after.target, after.node, after.requests, owner_of(new))
+            self.fleet.set_pod(uid, after.target, after.node, after.requests, places.owner_of(new))
 
     def _bound_now(self, there: cluster.Cluster, pod: core_v1.Pod | None) -> _Bound | None:
         amounts = requests.of_pod(pod) if pod is not None and pod.spec.node_name else {}
@@ -313,10 +313,3 @@ class City:
         if not self.workloads_known:
             return None
         return {each for named in self.references.get(namespace, {}).values() for each in named}
-
-
-def owner_of(pod: core_v1.Pod | None) -> fleet.Owner | None:
-    """Whose replica a pod is, of ours."""
-    labels = pod.metadata.labels if pod is not None else {}
-    uid = labels.get(names.WORKLOAD_UID_LABEL)
-    return fleet.Owner(uid, labels.get(names.VARIANT_LABEL, "")) if uid else None

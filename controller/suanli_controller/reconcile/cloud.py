@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from suanli_controller.api import cloud, names
-from suanli_controller.core import centre, cloud_status, conditions, fleet, places, storage
+from suanli_controller.core import centre, cloud_status, conditions, places, storage
 from suanli_controller.core.cloud_status import Finding, View
 from suanli_controller.kube import client, errors, events, informer, kinds, resources
 from suanli_controller.reconcile import access, city, clearing, cluster, writing
@@ -235,17 +235,10 @@ class Clouds:
         there = self._cluster(item)
         before = self.city.targets.get(ref)
         was = (before.target.ready, before.draining) if before else None
-        target = fleet.Target(
-            ref=ref,
-            tier=spec.tier,
-            district=spec.district,
-            provider=spec.provider,
-            zone=spec.zone,
-            clearance=spec.clearance,
-            cordoned=spec.cordoned,
+        target = places.of_cloud(
+            item,
             ready=finding is None,
             rtt_microseconds=there.link.rtt_microseconds if there else None,
-            labels=item.metadata.labels,
             local=spec.access.local is not None and self._first_local() == item.metadata.name,
         )
         at = ref if spec.access.local is None else city.HUB

@@ -54,6 +54,8 @@ class CertificateRequests:
             except errors.KubeError as error:
                 delay = self.queue.retry(name)
                 log.warning("csr", name=name, error=error.message, retry_seconds=round(delay, 1))
+            except Exception:  # strangers write requests: one that we stumble over must not stop the leader
+                log.exception("csr", name=name, retry_seconds=round(self.queue.retry(name), 1))
             finally:
                 self.queue.done(name)
 

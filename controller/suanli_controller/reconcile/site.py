@@ -15,7 +15,7 @@ import structlog
 
 from suanli_controller.api import core_v1, names
 from suanli_controller.api import site as sites
-from suanli_controller.core import centre, conditions, enrolment, fleet
+from suanli_controller.core import centre, conditions, enrolment, places
 from suanli_controller.kube import errors, events, informer, resources, review
 from suanli_controller.reconcile import city as city_module
 from suanli_controller.reconcile import cluster, csr, leave
@@ -92,6 +92,8 @@ class Sites:
             except errors.KubeError as error:
                 delay = self.queue.retry(name)
                 log.warning("site", name=name, error=error.message, retry_seconds=round(delay, 1))
+            except Exception:  # a fault of ours with one site is not one of all
+                log.exception("site", name=name, retry_seconds=round(self.queue.retry(name), 1))
             finally:
                 self.queue.done(name)
 
@@ -102,6 +104,8 @@ class Sites:
             self.city.remove_target(names.target(names.SITE_KIND, name))
             self._rights.pop(name, None)
             return
+        # first of all, for what follows may fail: work at a site that nobody knows counts as work to be taken away
+        self.city.set_target(places.of_site(site), city_module.HUB)
         boxes = self._boxes(name)
         bound = await self._auto_approved(name)
         await self._ensure_rights(site, boxes, shut=bool(bound))
@@ -109,7 +113,6 @@ class Sites:
             await self._give(site, box)
         leaving = [box for box in boxes if enrolment.wants_to_leave(box)]
         await self._let_go(site, leaving)
-        self.city.set_target(_target(site), city_module.HUB)
         await self._report(site, boxes, bound, len(leaving))
 
     # --- observe
@@ -239,18 +242,3 @@ def random_word(length: int) -> str:
 def _was(site: sites.EdgeSite, reason: str) -> bool:
     before = conditions.get(site.status.conditions, names.READY)
     return before is not None and before.reason == reason
-
-
-def _target(site: sites.EdgeSite) -> fleet.Target:
-    spec = site.spec
-    return fleet.Target(
-        ref=names.target(names.SITE_KIND, site.metadata.name),
-        tier="Edge",
-        district=spec.district,
-        provider=spec.provider,
-        zone=spec.zone,
-        clearance=spec.clearance,
-        cordoned=spec.cordoned,
-        labels=site.metadata.labels,
-        local=True,
-    )
