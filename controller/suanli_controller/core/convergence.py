@@ -96,8 +96,15 @@ def _step(want: Want, have: Have | None, generation: int | None) -> Iterator[Ste
         yield Apply(want, known=True)
     elif have.replicas != want.replicas:
         yield Apply(want, known=True) if have.terms == want.terms else Scale(want, have)
-    elif generation != have.generation and have.terms == want.terms:
+    elif _was_changed(want, have, generation):
         yield Apply(want, known=True)
+
+
+def _was_changed(want: Want, have: Have, generation: int | None) -> bool:
+    """Whether somebody wrote over it. Where its nodes are to be others too, a restart alone must not roll its pods."""
+    if have.terms == want.terms:
+        return generation != have.generation
+    return generation is not None and generation < have.generation
 
 
 def _needs_new_nodes(want: Want, have: Have) -> bool:

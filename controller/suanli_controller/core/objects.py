@@ -192,12 +192,32 @@ def _both(one: Manifest, other: hardware.Term) -> Manifest:
     return {**one, "matchExpressions": [*one.get("matchExpressions", []), *ours]}
 
 
+_OF_EVERY_CLUSTER = (
+    "ConfigMap",
+    "kube-root-ca.crt",
+)  # its own authority, which Kubernetes puts into each namespace
+
+
+def references_of(item: workload.ComputeWorkload) -> dict[tuple[str, str], bool]:
+    """The ConfigMaps and Secrets that any build names, as (kind, name), and whether a pod needs each.
+
+    Raises template.MalformedTemplate.
+    """
+    found: dict[tuple[str, str], bool] = {}
+    builds: Sequence[workload.Variant | None] = item.spec.variants or [None]
+    for build in builds:
+        pods = template.read({"spec": merged_pod(item.spec.template, build)})
+        for reference, needed in references(pods).items():
+            found[reference] = found.get(reference, False) or needed
+    return found
+
+
 def references(pods: template.PodTemplate) -> dict[tuple[str, str], bool]:
-    """The ConfigMaps and Secrets that a pod template names, as (kind, name), and whether the pod needs each."""
+    """Those that one pod template names."""
     found: dict[tuple[str, str], bool] = {}
     for kind, source in _sources(pods.spec):
         name = source.name or source.secret_name
-        if name:
+        if name and (kind, name) != _OF_EVERY_CLUSTER:
             found[kind, name] = found.get((kind, name), False) or not source.optional
     # a pod starts without its pull secrets, should the image be there or free to all
     return {("Secret", each.name): False for each in pods.spec.image_pull_secrets if each.name} | found

@@ -293,6 +293,6 @@ class Workloads:
 
 def _references(item: workload.ComputeWorkload) -> dict[copies.Reference, bool]:
     try:
-        return objects.references(template.read(item.spec.template))
+        return objects.references_of(item)
     except template.MalformedTemplate:
         return {}  # its status says so

@@ -74,6 +74,11 @@ def test_other_nodes_alone_change_no_deployment() -> None:
     assert convergence.steps([same], [have(want())], {}) == []
 
 
+def test_what_somebody_changed_is_put_right_on_other_nodes_too() -> None:
+    same = want(terms="other nodes")
+    assert convergence.steps([same], [have(want(), generation=2)], {same.key: 1}) == [Apply(same, known=True)]
+
+
 def test_a_daemon_set_follows_its_nodes() -> None:
     new = want(kind="DaemonSet", terms="other nodes")
     assert convergence.steps([new], [have(want(kind="DaemonSet"))], {}) == [Apply(new, known=True)]

@@ -184,6 +184,17 @@ def test_every_way_to_name_a_config_map_or_a_secret_is_found() -> None:
     }
 
 
+def test_what_a_build_alone_names_travels_too() -> None:
+    key = {"name": "token", "key": "word"}
+    over = {"name": "app", "env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": key}}]}
+    item = works.work(variants=[works.build("plain"), {"name": "special", "containers": [over]}])
+    assert objects.references_of(item) == {("Secret", "token"): True}
+
+
+def test_what_every_cluster_makes_itself_does_not_travel() -> None:
+    assert references(volumes=[{"name": "a", "configMap": {"name": "kube-root-ca.crt"}}]) == {}
+
+
 def test_what_is_named_twice_is_needed_where_one_needs_it() -> None:
     volumes = [
         {"name": "a", "configMap": {"name": "files", "optional": True}},
