@@ -110,6 +110,7 @@ class Fleet:
         self._minor: NDArray[np.int64] = np.zeros(self.capacity, np.int64)
         self._weights: list[Weights] = []  # by row, shared by nodes of one size
         self._weights_of: dict[Weights, Weights] = {}
+        self._weight_of: NDArray[np.float64] = np.zeros((len(BASE_RESOURCES), self.capacity))  # the same, for many
         self._open = bytearray(self.capacity)
         self._order = ranking.NameOrder()
         self._unordered: list[int] = []
@@ -264,6 +265,9 @@ class Fleet:
         scored = [name for name in ("cpu", "memory", *node.hardware.accelerators) if amounts.get(name)]
         weights = tuple((self.resources[name], ranking.SCALE / (amounts[name] * len(scored))) for name in scored)
         self._weights[row] = self._weights_of.setdefault(weights, weights)
+        self._weight_of[:, row] = 0
+        for index, weight in weights:
+            self._weight_of[index, row] = weight
         size = 31 - min(31, amounts.get("cpu", 0).bit_length())
         self._minor[row] = (size << ranking.SIZE_SHIFT) | (int(self._minor[row]) & ranking.NAME_MASK)
 
@@ -447,6 +451,22 @@ class Fleet:
                 self._free[whole][row] = table.untouched(row)
                 self._free[share][row] = table.largest(row)
 
+    def deduct_all(self, requests: Requests, rows: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        """Deduct replicas from many open nodes at once, each row named once. The ledger is the caller's to write."""
+        if self.devices is not None:
+            for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+                self._deduct(row, requests, count)
+                self.touch(row)
+            return
+        for index, amount in requests:
+            self.free[index, rows] -= amount * counts
+        score = ranking.SCALE - (self.free.take(rows, 1) * self._weight_of.take(rows, 1)).sum(0)
+        fill = np.clip(score.astype(np.int64), 0, ranking.SCALE - 1)
+        minor = self._minor[rows]
+        self.pack[rows] = (fill << ranking.SCORE_SHIFT) | minor
+        self.spread[rows] = ((ranking.SCALE - 1 - fill) << ranking.SCORE_SHIFT) | minor
+        self.journal.note_all(rows)
+
     # Ranks
 
     def touch(self, row: int) -> None:
@@ -498,6 +518,7 @@ class Fleet:
             index = self.resources[name] = len(self.resources)
             line = np.zeros((1, self.capacity), np.int64)
             self.table = np.concatenate([self.table, line])
+            self._weight_of = np.concatenate([self._weight_of, line.astype(np.float64)])
             self.allocatable = np.concatenate([self.allocatable, line])
             self.version += 1
             self._bind()
@@ -506,6 +527,7 @@ class Fleet:
     def _grow(self, capacity: int) -> None:
         more = capacity - self.capacity
         self.allocatable = np.pad(self.allocatable, ((0, 0), (0, more)))
+        self._weight_of = np.pad(self._weight_of, ((0, 0), (0, more)))
         self.table = np.pad(self.table, ((0, 0), (0, more)))
         self.table[:FREE, -more:] = ranking.CLOSED
         for name in ("present", "node_ready", "node_cordoned", "accelerated", "target_of", "_minor"):

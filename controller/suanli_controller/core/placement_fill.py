@@ -26,8 +26,9 @@ class Cells:
     variant: list[int]
     room: list[int]
     domains: list[list[int]]  # by bound, then by cell
-    of_row: Rows  # the cell of each row, -1 for none
-    rank: list[int]  # the best rank of a node in it; only where there are bounds
+    key: Rows  # what rows of one cell have in common, by row
+    keys: Rows  # by cell
+    rank: list[int]  # the best rank of a node in it, where bounds divide targets; else 0
 
 
 class Filling:
@@ -55,7 +56,7 @@ class Filling:
             bounds = self.bounds(soft=soft)
             cells = self._cells(rooms, bounds)
             counts = self._share_out(wanted - placed, cells, bounds)
-            got = sum(self._to_nodes(cells, cell, count, rooms) for cell, count in enumerate(counts) if count)
+            got = self._to_nodes(cells, counts, rooms)
             placed += got
             if not got or len(rooms) == 1:
                 break
@@ -63,14 +64,15 @@ class Filling:
 
     def rooms(self, only: int | None = None) -> list[Rows]:
         """By variant and row: replicas that fit. A node counts for the first variant that it has room for."""
-        where, rooms = self.where, []
+        where, rooms = self.where, list[Rows]()
         taken = np.zeros(where.rows, np.bool_)
         shut = self.closed if only is None else np.arange(len(self.closed)) != only
         if shut.any():
             taken = shut[where.target_of[: where.rows]]
         for view in self.known.variants:
             room = view.rooms()
-            room[taken] = 0
+            if shut.any() or rooms:
+                room[taken] = 0
             rooms.append(room)
             if len(self.known.variants) > 1:
                 taken = taken | (room > 0)
@@ -81,16 +83,17 @@ class Filling:
         return spread_bounds.of(self.where, self.demand, self.known, held, self.closed, soft=soft)
 
     def _cells(self, rooms: Sequence[Rows], bounds: list[spread_bounds.RowBound]) -> Cells:
-        where, variants, targets = self.where, len(rooms), len(self.where.targets)
-        key = self.known.known.tiers[: where.rows] * targets
-        key += self.known.known.position[where.target_of[: where.rows]]
-        room = rooms[0]
+        variants, targets = len(rooms), len(self.where.targets)
+        key, room = self.known.known.cell, rooms[0]
         if variants > 1:
             room = np.add.reduce(rooms)
             key = key * variants + np.argmax(np.stack(rooms) > 0, axis=0)
         fine = [each.rows for each in bounds if each.rows is not None]
-        of_row, sample, totals = _finely(key, room, fine) if fine else _coarsely(key, room)
-        keys = key[sample]
+        sums = np.bincount(key, weights=room)
+        keys = own = np.flatnonzero(sums)
+        totals, sample = sums[keys].astype(np.int64), keys
+        if fine:
+            key, own, sample, totals, keys = _finely(key, room, fine)
         target = [self.known.known.by_name[each] for each in (keys // variants % max(targets, 1)).tolist()]
         variant = (keys % variants).tolist()
         return Cells(
@@ -99,14 +102,16 @@ class Filling:
             variant=variant,
             room=totals.tolist(),
             domains=list(spread_bounds.cells_of(bounds, target, variant, sample)),
-            of_row=of_row,
-            rank=self._best_ranks(of_row, len(target)) if bounds else [0] * len(target),
+            key=key,
+            keys=own,
+            rank=self._best_ranks(key, room, len(target)) if fine else [0] * len(target),
         )
 
-    def _best_ranks(self, of_row: Rows, cells: int) -> list[int]:
-        usable = np.flatnonzero(of_row >= 0)
+    def _best_ranks(self, key: Rows, room: Rows, cells: int) -> list[int]:
+        """Where the bounds make several cells of one target's nodes, the strategy chooses among them."""
+        usable = np.flatnonzero(room)
         best = np.zeros(cells, np.int64)
-        np.maximum.at(best, of_row[usable], self.known.variants[0].ranks()[usable])
+        np.maximum.at(best, key[usable], self.known.variants[0].ranks()[usable])
         found: list[int] = best.tolist()
         return found
 
@@ -208,14 +213,33 @@ class Filling:
 
         return claim
 
-    def _to_nodes(self, cells: Cells, cell: int, count: int, rooms: Sequence[Rows]) -> int:
-        """Assume replicas on the nodes of a cell; how many found one."""
+    def _to_nodes(self, cells: Cells, counts: Sequence[int], rooms: Sequence[Rows]) -> int:
+        """Assume the replicas of cells on nodes; how many found one."""
+        if self.demand.ask.strategy is demand.Strategy.BIN_PACK and len(rooms) == 1:
+            return self._pack(cells, counts, rooms[0])
+        return sum(self._to_cell(cells, cell, count, rooms) for cell, count in enumerate(counts) if count)
+
+    def _pack(self, cells: Cells, counts: Sequence[int], room: Rows) -> int:
+        """All cells at once."""
+        view = self.known.variants[0]
+        found = fullest_by_key(cells.key, cells.keys, np.array(counts, np.int64), room, view.ranks())
+        lots: dict[int, dict[int, int]] = {}
+        targets = self.where.target_of[found[0]].tolist()
+        for target, row, count in zip(targets, found[0].tolist(), found[1].tolist(), strict=True):
+            lots.setdefault(target, {})[row] = count
+        for target, chosen in lots.items():
+            self.where.assumed.add(self.demand.key, view.place_at(target), view.requests, chosen)
+            self.note(target, 0, chosen)
+        self.where.deduct_all(view.requests, *found)
+        return int(found[1].sum())
+
+    def _to_cell(self, cells: Cells, cell: int, count: int, rooms: Sequence[Rows]) -> int:
         target, variant = cells.target[cell], cells.variant[cell]
-        rows = np.flatnonzero(cells.of_row == cell)
-        view, room = self.known.variants[variant], rooms[variant][rows]
-        place = ledger.Place(target, self.demand.ask.variants[variant].name)
+        view, room = self.known.variants[variant], rooms[variant]
+        rows = np.flatnonzero((cells.key == cells.keys[cell]) & (room > 0))
+        place = view.place_at(target)
         if self.demand.ask.strategy is demand.Strategy.BIN_PACK:
-            chosen = fullest(rows, room, view.ranks()[rows], count)
+            chosen = fullest(rows, room[rows], view.ranks()[rows], count)
             self.where.assume(self.demand.key, place, view.requests, chosen)
         else:
             chosen = self._one_by_one(place, view, rows, count)
@@ -266,20 +290,10 @@ def _sums(left: Iterable[int], right: Iterable[int]) -> list[int]:
     return [one + other for one, other in zip(left, right, strict=True)]
 
 
-def _coarsely(key: Rows, room: Rows) -> tuple[Rows, Rows, Rows]:
-    """Cells by key alone: each row's cell, a row of each cell, each cell's room."""
-    sums = np.bincount(key, weights=room)
-    filled = np.flatnonzero(sums)
-    index = np.zeros(len(sums), np.int64)
-    index[filled] = np.arange(len(filled))
-    of_row = np.where(room > 0, index[key], -1)
-    sample = np.zeros(len(filled) + 1, np.int64)
-    sample[of_row] = np.arange(len(key))
-    return of_row, sample[:-1], sums[filled].astype(np.int64)
-
-
-def _finely(key: Rows, room: Rows, domains: Iterable[Rows]) -> tuple[Rows, Rows, Rows]:
-    """Cells by key and the domains of bounds; as `_coarsely`."""
+def _finely(key: Rows, room: Rows, domains: Iterable[Rows]) -> tuple[Rows, Rows, Rows, Rows, Rows]:
+    """Cells by key and the domains of bounds: by row the cell, -1 where there is no room; by cell its number, one of
+    its rows, its room, and its key.
+    """
     usable = np.flatnonzero(room)
     mixed = key[usable]
     for codes in domains:
@@ -288,7 +302,31 @@ def _finely(key: Rows, room: Rows, domains: Iterable[Rows]) -> tuple[Rows, Rows,
     _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
     of_row = np.full(len(key), -1, np.int64)
     of_row[usable] = inverse
-    return of_row, usable[first], np.bincount(inverse, weights=room[usable]).astype(np.int64)
+    sample = usable[first]
+    room_of_cell = np.bincount(inverse, weights=room[usable]).astype(np.int64)
+    return of_row, np.arange(len(sample)), sample, room_of_cell, key[sample]
+
+
+def fullest_by_key(key: Rows, keys: Rows, counts: Rows, room: Rows, ranks: Rows) -> tuple[Rows, Rows]:
+    """`fullest` for many cells at once: rows and replicas for `counts[c]` on the rows whose key is `keys[c]`."""
+    wanted = np.zeros(int(key.max(initial=0)) + 1, np.int64)
+    wanted[keys] = counts
+    rows = np.flatnonzero(np.minimum(room, wanted[key]))
+    most = 4 * int(counts.sum())
+    chosen = rows
+    if len(rows) > 2 * most:  # the best of all will do, unless they are the best of other cells
+        chosen = rows[np.argpartition(ranks[rows], len(rows) - most)[-most:]]
+    for some in (chosen, rows):
+        order = some[np.lexsort((-ranks[some], key[some]))]
+        own, fits = key[order], room[order]
+        before = np.cumsum(fits) - fits
+        starts = np.flatnonzero(np.diff(own, prepend=-1))
+        before -= np.repeat(before[starts], np.diff(starts, append=len(own)))
+        takes = np.clip(wanted[own] - before, 0, fits)
+        if takes.sum() == counts.sum():
+            break
+    used = takes > 0
+    return order[used], takes[used]
 
 
 def fullest(rows: Rows, room: Rows, ranks: Rows, count: int) -> dict[int, int]:

@@ -38,13 +38,10 @@ def of(
     """The bounds that hold for `one`. `closed`, by target: takes nothing, and is no domain that others wait for."""
     ask = one.ask
     found = [_quota(ask, held)] if any(each.quota is not None for each in ask.variants) else []
-    eligible: columns.Mask | None = None
     for wish in ask.spread:
         if wish.when_unsatisfiable is demand.Unsatisfiable.PLACE_ANYWAY and not soft:
             continue
-        if eligible is None:
-            eligible = _runnable(known, where.rows) & ~closed[where.target_of[: where.rows]]
-        found.append(_of_spread(where, wish, held, eligible))
+        found.append(_of_spread(where, wish, held, known, closed))
     found.extend(_of_template(where, each, known, held) for each in ask.topology_spread)
     found.extend(_of_anti_affinity(where, key, held) for key in ask.anti_affinity)
     return found
@@ -66,8 +63,11 @@ def _quota(ask: demand.Ask, held: Held) -> RowBound:
     return RowBound(bound, variants=list(range(len(counts))))
 
 
-def _of_spread(where: fleet.Fleet, wish: demand.Spread, held: Held, eligible: columns.Mask) -> RowBound:
+def _of_spread(
+    where: fleet.Fleet, wish: demand.Spread, held: Held, known: views.AskViews, closed: columns.Mask
+) -> RowBound:
     if wish.by == "node":
+        eligible = _runnable(known, where.rows) & ~closed[where.target_of[: where.rows]]
         return _by_row(wish, np.arange(where.rows), where.rows, held, eligible)
     own = [statics.target_value(target, wish.by) for target in where.targets]
     index: dict[str, int] = {}
@@ -77,13 +77,13 @@ def _of_spread(where: fleet.Fleet, wish: demand.Spread, held: Held, eligible: co
         of_label = [index.setdefault(str(value), len(index)) for value in label.values]
         by_row = np.array([*codes, -1])[where.target_of[: where.rows]]
         by_label = np.array([*of_label, -1])[label.codes[: where.rows]]
+        eligible = _runnable(known, where.rows) & ~closed[where.target_of[: where.rows]]
         return _by_row(wish, np.where(by_row >= 0, by_row, by_label), len(index), held, eligible)
     counts = [0] * len(index)
     for (target, _), count in held.places.items():
         if codes[target] >= 0:
             counts[codes[target]] += count
-    reached = set(np.unique(where.target_of[: where.rows][eligible]).tolist())
-    able = {codes[target] for target in reached}
+    able = {codes[target] for target in known.known.reached if not closed[target]}
     return RowBound(_bound(wish, counts, [each in able for each in range(len(index))]), targets=codes)
 
 

@@ -34,18 +34,20 @@ class Statics:
     A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
     """
 
-    __slots__ = ("base", "by_name", "codes", "position", "tier_count", "tiers")
+    __slots__ = ("base", "by_name", "cell", "codes", "reached", "tier_count", "tiers")
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask) -> None:
         rows = where.rows
         # targets in the order of their names, which decides between equal claims
         self.by_name: list[int] = sorted(range(len(where.targets)), key=lambda index: where.targets[index].ref)
-        self.position: Tiers = np.argsort(np.array(self.by_name, np.int64))
+        position = np.argsort(np.array(self.by_name, np.int64))
         common = _common_codes(where, ask)
         self.tiers: Tiers = np.zeros(where.capacity, np.int64)
         tiers, outside = _tiers(where, ask)
         self.tiers[:rows] = tiers
         self.tier_count = int(tiers.max(initial=0)) + 1
+        # by row, the step of preference and the target in one number
+        self.cell: Tiers = tiers * len(position) + position[where.target_of[:rows]] if rows else tiers
         common[outside] = np.minimum(common[outside], CODE[names.TARGET_EXCLUDED])
         self.codes: list[Codes] = []
         self.base: list[NDArray[np.int64]] = []
@@ -59,6 +61,9 @@ class Statics:
             base = ((TIERS - 1 - tiers) << TIER_SHIFT) | (thrifty.astype(np.int64) << ranking.RANK_BITS)
             base[(codes != OK) | homeless] = ranking.CLOSED
             self.base.append(_padded(base, where.capacity, ranking.CLOSED))
+        fit = np.logical_or.reduce([codes[:rows] == OK for codes in self.codes])
+        # targets with a node that some variant may run on, whatever is free there
+        self.reached: list[int] = np.unique(where.target_of[:rows][fit]).tolist()
 
 
 def content(ask: demand.Ask) -> Hashable:

@@ -120,6 +120,9 @@ class View:
             self._score(self._scorer, keys, np.flatnonzero(keys > 0))
         return keys
 
+    def place_at(self, target: int) -> ledger.Place:
+        return ledger.Place(target, self.name)
+
     def place_of(self, row: int) -> tuple[ledger.Place, str]:
         """The (target, variant) of a replica on a row, and the target's name."""
         target = self._where.target_of.item(row)
