@@ -93,6 +93,8 @@ class PodWatch:
             log.warning("the hub lists no pod for this box, which runs some: asking again")
             await asyncio.sleep(self._pause)
             version, found = await self._read()
+            if not await self.is_our_node():  # deleted meanwhile, and its pods with it
+                return version
         self._pods.set_desired(found)
         return version
 

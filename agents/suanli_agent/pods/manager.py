@@ -60,6 +60,7 @@ class PodManager:
         self._starter = starter.Starter(self._ctx, self._view, self._needs, self._images)
         self._workers: dict[str, worker.Worker] = {}
         self._raw: dict[str, bytes] = {}
+        self._unread: set[str] = set()  # uids of pods in a form that we cannot read: what runs of them goes on
         self._early: list[str] = []
         self._adopted = False
         self._hub_has_told = False
@@ -93,6 +94,7 @@ class PodManager:
         self._hub_has_told = True
         with self._ctx.store.together():
             named = {self._take(raw, keep=True) for raw in pods}
+        self._unread &= named
         for uid in self._workers.keys() - named:
             self.pod_removed(uid)
         self._needs.forget_unused([one.pod for one in self._workers.values()])
@@ -103,6 +105,7 @@ class PodManager:
 
     def pod_removed(self, uid: str) -> None:
         """The hub has it no longer."""
+        self._unread.discard(uid)
         if uid in self._workers:
             self._workers[uid].remove()
 
@@ -122,13 +125,16 @@ class PodManager:
             one.reporter.retry()
 
     def _take(self, raw: bytes, *, keep: bool) -> str:
-        """Start or update the worker of a pod; its uid. What is no pod is logged and left alone."""
+        """Start or update the worker of a pod; its uid. What cannot be read is logged and left as it is."""
         try:
             pod = objects.decode_pod(raw)
         except msgspec.MsgspecError as problem:
             log.error("a pod that cannot be read: %s", problem)  # noqa: TRY400 - its own words suffice
-            return ""
+            uid = _uid_of(raw)
+            self._unread.add(uid)
+            return uid
         meta = pod.metadata
+        self._unread.discard(meta.uid)
         if self._raw.get(meta.uid) == raw:
             return meta.uid
         self._raw[meta.uid] = raw
@@ -215,7 +221,7 @@ class PodManager:
         """One round of housekeeping. Orphans are only removed once the hub has told what should run."""
         await housekeeping.rotate_logs(self._ctx, self._view)
         if self._hub_has_told:
-            await housekeeping.remove_orphans(self._ctx, self._view, set(self._workers))
+            await housekeeping.remove_orphans(self._ctx, self._view, self._workers.keys() | self._unread)
         wanted = [one.pod for one in self._workers.values()]
         await self._images.collect(housekeeping.image_names(wanted), housekeeping.images_in_use(self._view))
 
@@ -283,6 +289,22 @@ class PodManager:
             if (meta.namespace, meta.name) == (namespace, name):
                 return one
         raise LookupError(f"pod {namespace}/{name} is not on this node")
+
+
+class _Uid(msgspec.Struct):
+    uid: str = ""
+
+
+class _Named(msgspec.Struct):
+    metadata: _Uid = msgspec.field(default_factory=_Uid)
+
+
+def _uid_of(raw: bytes) -> str:
+    """Of a pod that cannot be read as one; empty where not even that can be read."""
+    try:
+        return msgspec.json.decode(raw, type=_Named).metadata.uid
+    except msgspec.MsgspecError:
+        return ""
 
 
 def _pod_view(one: worker.Worker) -> ports.PodView:

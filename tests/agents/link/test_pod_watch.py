@@ -106,6 +106,18 @@ async def test_a_list_that_would_empty_the_box_is_asked_for_again() -> None:
     assert pods.uids == {"old"}
 
 
+async def test_an_empty_list_is_not_believed_when_our_node_went_meanwhile() -> None:
+    class Deleting(Hub):
+        async def request(self, method: str, path: str, **more: Any) -> bytes:
+            if sum("/pods" in one for one in self.asked) > 1:
+                self.uid = None
+            return await Hub.request(self, method, path, **more)
+
+    pods = Pods("old")
+    await _followed(Deleting([[]]), pods, "watch=1")
+    assert pods.uids == {"old"}
+
+
 async def test_an_empty_list_is_believed_the_second_time() -> None:
     pods = Pods("old")
     await _followed(Hub([[]]), pods, "watch=1")
