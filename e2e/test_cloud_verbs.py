@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from suanli_clusters import KWOK, SCHEDULER, ApiError, Cluster, Clusters, Options, controller
+from suanli_clusters import KWOK, SCHEDULER, ApiError, Cluster, Clusters, KubectlError, Options, controller
 
 CLOUDS = "/apis/suanli.io/v1alpha1/clouds"
 SECRETS = "/api/v1/namespaces/suanli-system/secrets"
@@ -124,13 +124,17 @@ def test_joining_again_changes_nothing_and_keeps_what_it_was_not_told(hub: Clust
     assert objects(cloud) == there
 
 
-def test_a_revoked_token_is_replaced_by_joining_again(hub: Cluster, cloud: Cluster) -> None:
+def test_a_revoked_token_is_replaced_by_joining_again(hub: Cluster, cloud: Cluster, tmp_path: Path) -> None:
     assert join(hub, cloud).returncode == 0
     before = kubeconfig_of(hub)
-    cloud.api.delete("/api/v1/namespaces/suanli-system/secrets/suanli-controller-token")
+    cloud.api.delete("/api/v1/namespaces/suanli-system/serviceaccounts/suanli-controller")
     again = join(hub, cloud)
     assert again.returncode == 0, again.stderr
     assert kubeconfig_of(hub) != before
+    old = tmp_path / "old"
+    old.write_text(before)
+    with pytest.raises(KubectlError, match="Unauthorized"):
+        cloud.kubectl("--kubeconfig", str(old), "get", "nodes")
 
 
 def can(cloud: Cluster, verb: str, resource: str, *more: str) -> bool:

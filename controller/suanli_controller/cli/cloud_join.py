@@ -18,6 +18,8 @@ MANAGER = "suanli-cli"  # not the controller's: an apply by one must not take ba
 TOKEN_SECONDS = 30.0
 """How long the cloud's controller-manager may take to fill the token in; it takes milliseconds."""
 
+_OWNER_ANNOTATION = "kubernetes.io/service-account.uid"
+
 _RESOURCES: Mapping[str, Resource[Any]] = {
     "Namespace": resources.NAMESPACES,
     "ServiceAccount": resources.SERVICE_ACCOUNTS,
@@ -123,23 +125,30 @@ async def _make_account(cloud: client.Client, *, dry_run: bool) -> tuple[str, st
         await _write(cloud, manifest, dry_run=dry_run)
     if dry_run:
         return "<made by the cloud>", ""
-    return await _token(cloud)
-
-
-async def _token(cloud: client.Client) -> tuple[str, str]:
     name, namespace = cloud_access.TOKEN_SECRET, names.SYSTEM_NAMESPACE
+    owner = await cloud.get(resources.SERVICE_ACCOUNTS, cloud_access.ACCOUNT, namespace)
     try:
         async with asyncio.timeout(TOKEN_SECONDS):
-            while True:
-                data = (await cloud.get(resources.SECRETS, name, namespace)).data
-                if "token" in data:
-                    return _decoded(data["token"]), _decoded(data.get("ca.crt", ""))
+            while (found := await _token(cloud, owner.metadata.uid)) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
+            return found
     except TimeoutError as error:
         raise click.ClickException(
             f"Secret {namespace}/{name} in the cloud has had no token for {TOKEN_SECONDS:.0f} s: "
             "does its kube-controller-manager run?"
         ) from error
+
+
+async def _token(cloud: client.Client, owner: str) -> tuple[str, str] | None:
+    """The token once it is there, and none of an earlier account of that name, whose Secret is about to go."""
+    try:
+        secret = await cloud.get(resources.SECRETS, cloud_access.TOKEN_SECRET, names.SYSTEM_NAMESPACE)
+    except errors.NotFound:
+        await _write(cloud, cloud_access.account()[-1], dry_run=False)
+        return None
+    if "token" not in secret.data or secret.metadata.annotations.get(_OWNER_ANNOTATION) != owner:
+        return None
+    return _decoded(secret.data["token"]), _decoded(secret.data.get("ca.crt", ""))
 
 
 def _decoded(text: str) -> str:

@@ -55,7 +55,8 @@ def account() -> list[Object]:
 
     The token is a Secret of the account, which lives until it is deleted. A bound token would end by itself, and with
     it the hub's way in after an outage longer than its life, when no one could renew it; and to renew it the account
-    would need the right to make tokens. Deleting the Secret revokes it at once.
+    would need the right to make tokens. Deleting the ServiceAccount revokes it for good; the Secret alone would hold
+    the same token when it is made again, for nothing in such a token tells when it was made.
     """
     rules = [
         {"apiGroups": [grant.group], "resources": list(grant.resources), "verbs": list(grant.verbs)}

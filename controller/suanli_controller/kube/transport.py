@@ -235,7 +235,8 @@ class Stream:
         try:
             await asyncio.sleep(self._while)
         finally:
-            self._protocol.resume_reading()
+            if self._protocol.transport is not None:  # lost meanwhile: its end is told to the reader already
+                self._protocol.resume_reading()
 
 
 def _closed() -> Exception:
