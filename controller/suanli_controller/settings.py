@@ -10,7 +10,7 @@ class Run:
     kubeconfig: str = ""  # the hub; empty: the pod's own account, else the default file
     context: str = ""
     namespace: str = "suanli-system"  # where the Lease and the clouds' Secrets are
-    identity: str = ""  # of this replica in the Lease; empty: host name and process id
+    identity: str = ""  # of this replica in the Lease; empty: host name and a random part
     strategy: str = ""  # BinPack, Spread or Fragmentation; empty: Fragmentation for accelerators, else BinPack
     metrics: tuple[str, int] | None = ("127.0.0.1", 9480)  # where /metrics and /healthz are served; none: nowhere
     view: tuple[str, int] | None = ("127.0.0.1", 0)  # where the leader streams what it knows; port 0: any that is free

@@ -12,7 +12,6 @@ CATEGORY: Final = "suanli"
 FIELD_MANAGER: Final = "suanli"
 CLOUD_FINALIZER: Final = f"{GROUP}/cloud-cleanup"
 WORKLOAD_FINALIZER: Final = f"{GROUP}/workload-cleanup"
-SITE_FINALIZER: Final = f"{GROUP}/site-cleanup"
 
 # What we write on objects of ours, in clouds and on the hub.
 WORKLOAD_UID_LABEL: Final = f"{GROUP}/workload-uid"

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import sys
@@ -38,7 +37,7 @@ def _address(_context: click.Context, param: click.Parameter, value: str) -> tup
 @click.option(
     "--namespace", default="suanli-system", show_default=True, help="Of the Lease and the clouds' Secrets."
 )
-@click.option("--identity", default="", help="Of this replica in the Lease; default: host name and process id.")
+@click.option("--identity", default="", help="Of this replica in the Lease; default: host name and a random part.")
 @click.option(
     "--strategy",
     type=click.Choice([each.value for each in demand.Strategy]),
@@ -118,7 +117,7 @@ async def _main(chosen: settings.Run) -> None:
     if chosen.metrics is not None:
         prometheus_client.start_http_server(chosen.metrics[1], chosen.metrics[0])
     async with client.Client(way) as hub, client.Client(way) as own:
-        identity = chosen.identity or f"{socket.gethostname()}_{os.getpid()}"
+        identity = chosen.identity or f"{socket.gethostname()}_{uuid.uuid4()}"
         election = elector.Elector(own, LEASE, chosen.namespace, identity)
         hub.guard = election.guard
         try:

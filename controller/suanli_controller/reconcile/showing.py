@@ -76,7 +76,10 @@ class Showing:
         self.caches.algorithms.subscribe(self._row_handler("algorithms", rows.of_algorithm))
         while True:
             began = time.monotonic()
-            self.look()
+            try:
+                self.look()
+            except Exception:  # the wall may be wrong for a while; deciding must go on
+                log.exception("a round of the view failed")
             if (took := time.monotonic() - began) > ROUND_SECONDS / 2:
                 log.info("a round of the view took long", seconds=round(took, 2))
             await asyncio.sleep(ROUND_SECONDS)
