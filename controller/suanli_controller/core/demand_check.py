@@ -65,6 +65,8 @@ def _of_variant(variant: demand.Variant) -> Iterator[str]:
             yield f"variants[{variant.name}].requests.{name}: {amount}: no node can have more than 2^62"
     if not 0 <= variant.share_milli <= 1000:
         yield f"variants[{variant.name}].share_milli: {variant.share_milli}: must be 0 to 1000"
+    if variant.share_milli and not variant.share_resource:
+        yield f"variants[{variant.name}].share_resource: empty: name the resource that share_milli is a share of"
     if variant.quota is not None and variant.quota < 0:
         yield f"variants[{variant.name}].quota: {variant.quota}: must not be below 0"
 

@@ -7,17 +7,19 @@ Free capacity is allocatable less what pods request less what is assumed: handed
 bound. Not rebuilt for a decision: each change notes its row in a journal, and readers catch up from there.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import columns, demand, devices, hardware, journal, ledger, ranking
+from suanli_controller.core import columns, demand, devices, fleet_facts, hardware, journal, ledger, ranking
+from suanli_controller.core.fleet_facts import FACTS, GRADES, Owner, Target
 
 if TYPE_CHECKING:
     from suanli_controller.core import views
+
+__all__ = ["GRADES", "LARGEST", "Fleet", "Owner", "Requests", "Target"]
 
 Requests = tuple[tuple[int, int], ...]  # (index of the resource, amount), by index, no zeros
 Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one unit of it)
@@ -26,45 +28,7 @@ BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
 CPU, MEMORY, EPHEMERAL, PODS = range(4)
 PACK, SPREAD, FREE = range(3)  # lines of Fleet.table
 LARGEST: Final = 2**62  # amounts above it are cut to it, lest sums overflow
-FACTS: Final = (
-    "architecture",
-    "family",
-    "os",
-    "isaLevel",
-    "pageSizeKiB",
-    "accelerators",
-    "acceleratorModel",
-    "taints",
-    "class",
-    "kind",
-)
 _FEW: Final = 64  # newcomers above it are sorted in at once
-GRADES: Final = {"General": 0, "Important": 1, "Core": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A Cloud or an EdgeSite as a place for work."""
-
-    ref: str  # Cloud/NAME or EdgeSite/NAME
-    tier: str = ""
-    district: str = ""
-    provider: str = ""
-    zone: str = ""
-    clearance: str = "General"
-    cordoned: bool = False
-    ready: bool = True
-    rtt_microseconds: int | None = None  # None: never measured
-    labels: Mapping[str, str] = field(default_factory=dict)
-    local: bool = False  # the hub's own cluster, where boxes of sites stand beside ordinary nodes
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose replica a pod is: a workload's uid and the variant."""
-
-    workload: str
-    variant: str
 
 
 class _Pod:
@@ -83,8 +47,7 @@ class Fleet:
         self.rows = 0  # rows ever used; arrays mean something below it
         self.version = 0  # raised when anything changes but what is free
         self.resources: dict[str, int] = {name: index for index, name in enumerate(BASE_RESOURCES)}
-        # one table, so that all that a decision reads of a row is gathered at once: ranks with the fullest first, ranks
-        # with the emptiest first, then what is free of each resource
+        # ranks with the fullest first, ranks with the emptiest first, then what is free of each resource
         self.table: NDArray[np.int64] = np.full(
             (FREE + len(BASE_RESOURCES), self.capacity), ranking.CLOSED, np.int64
         )
@@ -165,7 +128,7 @@ class Fleet:
     def upsert_node(self, node: hardware.NodeFacts) -> bool:
         """Add or replace; false where nothing changed. A node of a target not yet told waits closed."""
         row = self._row(node.target, node.name)
-        fixed, all_of_it = _digests(node)
+        fixed, all_of_it = fleet_facts.digests(node)
         if self.present[row] and self._digests[row][1] == all_of_it:
             return False
         if not self.present[row] or self._digests[row][0] != fixed:
@@ -229,20 +192,7 @@ class Fleet:
         self._spare.append(row)
 
     def _describe(self, row: int, node: hardware.NodeFacts) -> None:
-        known = node.placeable
-        values: Mapping[str, Hashable | None] = {
-            "architecture": known.architecture,
-            "family": known.family,
-            "os": known.os,
-            "isaLevel": known.isa_level,
-            "pageSizeKiB": known.page_size_kib,
-            "accelerators": frozenset(node.hardware.accelerators),
-            "acceleratorModel": known.accelerator_model,
-            "taints": tuple((each.key, each.value, each.effect) for each in node.taints),
-            "class": node.class_name,
-            "kind": (node.hardware.accelerator, known.accelerator_model) if node.hardware.accelerator else None,
-        }
-        for name, value in values.items():
+        for name, value in fleet_facts.described(node).items():
             self.facts[name].put(row, value)
         self.labels.put(row, node.labels.items())
         self.accelerated[row] = bool(node.hardware.accelerators)
@@ -272,9 +222,8 @@ class Fleet:
         self._minor[row] = (size << ranking.SIZE_SHIFT) | (int(self._minor[row]) & ranking.NAME_MASK)
 
     def _reopen(self, row: int) -> None:
-        target = self.targets[self.target_of[row]]
-        node = self.present[row] and self.node_ready[row] and not self.node_cordoned[row]
-        self._open[row] = bool(node and target.ready and not target.cordoned)
+        target, able = self.targets[self.target_of[row]], self.node_ready[row] and not self.node_cordoned[row]
+        self._open[row] = bool(self.present[row] and able and target.ready and not target.cordoned)
         self.touch(row)
 
     # Pods
@@ -549,10 +498,3 @@ class Fleet:
         self._free = [each.data for each in self.free]
         self._minors = self._minor.data
         self._pack, self._spread = self.pack.data, self.spread.data
-
-
-def _digests(node: hardware.NodeFacts) -> tuple[int, int]:
-    """Two numbers that change when a node's fixed facts, or anything about it, change."""
-    taints = tuple((each.key, each.value, each.effect) for each in node.taints)
-    fixed = hash((frozenset(node.labels.items()), taints, node.placeable, node.hardware, node.class_name))
-    return fixed, hash((fixed, frozenset(node.allocatable.items()), node.ready, node.cordoned))
