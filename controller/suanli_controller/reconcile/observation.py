@@ -14,7 +14,10 @@ STUCK_SECONDS = 60.0
 
 
 def target_at(here: city.City, cluster_ref: str, site: str) -> str:
-    """The target of an object in a cluster: the site that it names, else the cloud that the cluster is."""
+    """The target of an object in a cluster: the site that it names, else the cloud that the cluster is.
+
+    Empty for what a Cloud that was the hub's own nodes has left there.
+    """
     if site:
         return names.target(names.SITE_KIND, site)
     return here.local if cluster_ref == city.HUB else cluster_ref
@@ -23,9 +26,10 @@ def target_at(here: city.City, cluster_ref: str, site: str) -> str:
 def seen(here: city.City, uid: str) -> dict[Place, Seen]:
     """How our objects of a workload stand, by (target, variant)."""
     return {
-        (target_at(here, ref, site), variant): one
+        (target, variant): one
         for ref, each in here.carriers.items()
         for site, variant, one in each.there.seen(uid)
+        if (target := target_at(here, ref, site))
     }
 
 
@@ -61,11 +65,10 @@ def stuck(here: city.City, uid: str, now: dt.datetime) -> tuple[dict[Place, int]
 def _unbound(here: city.City, uid: str) -> Iterator[tuple[Place, dt.datetime]]:
     for ref, each in here.carriers.items():
         for pod in each.there.pods_of(uid):
-            since = unschedulable_since(pod)
-            if since is not None:
-                labels = pod.metadata.labels
-                site, variant = labels.get(names.PLACED_SITE_LABEL, ""), labels.get(names.VARIANT_LABEL, "")
-                yield (target_at(here, ref, site), variant), since
+            since, labels = unschedulable_since(pod), pod.metadata.labels
+            target = target_at(here, ref, labels.get(names.PLACED_SITE_LABEL, ""))
+            if since is not None and target:
+                yield (target, labels.get(names.VARIANT_LABEL, "")), since
 
 
 def unschedulable_since(pod: core_v1.Pod) -> dt.datetime | None:

@@ -26,7 +26,21 @@ def hand_out(here: city.City, record: Record) -> None:
     for ref, each in here.carriers.items():
         places = by_cluster.get(ref, [])
         if places or each.concerns(record.uid):
-            each.want(record.uid, _wants(here, record, places))
+            wants = _wants(here, record, places)
+            left = _left_behind(here, record, ref)
+            each.want(record.uid, dataclasses.replace(wants, kept=wants.kept | left) if left else wants)
+
+
+def _left_behind(here: city.City, record: Record, ref: str) -> frozenset[convergence.Key]:
+    """What stands on the hub's own nodes though their Cloud is gone: its deletionPolicy has left it there."""
+    if ref != city.HUB or here.local:
+        return frozenset()
+    meta, kind = record.item.metadata, record.item.spec.type
+    return frozenset(
+        (kind, meta.namespace, objects.object_name(meta.name, variant, names.target(names.CLOUD_KIND, "gone")))
+        for site, variant, _ in here.carriers[ref].there.seen(record.uid)
+        if not site
+    )
 
 
 def _is_expired(here: city.City, record: Record) -> bool:
