@@ -8,6 +8,7 @@ import asyncio
 import datetime as dt
 import secrets
 import string
+import time
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
@@ -57,7 +58,8 @@ class Sites:
         self.recorder = recorder
         self.queue = city.sites
         self.sites = informer.Informer(self.api, csr.SITES)
-        self._rights: dict[str, tuple[object, ...]] = {}  # site -> what its rights were made from
+        # site -> what its rights were made from, and when (monotonic seconds)
+        self._rights: dict[str, tuple[tuple[object, ...], float]] = {}
 
     async def run(self) -> None:
         """Follow and reconcile until cancelled."""
@@ -139,10 +141,13 @@ class Sites:
     # --- apply
 
     async def _ensure_rights(self, site: sites.EdgeSite, boxes: Sequence[core_v1.Node], *, shut: bool) -> None:
-        """Write the rights of the site's tokens where what they follow from has changed."""
+        """Write the rights of the site's tokens where what they follow from has changed, and now and then: others
+        may delete them, and garbage collection does after a site that was made anew under its name.
+        """
         named = sorted(box.metadata.name for box in boxes)
         basis = (site.metadata.uid, shut, *named)
-        if self._rights.get(site.metadata.name) == basis:
+        written, at = self._rights.get(site.metadata.name, ((), 0.0))
+        if written == basis and time.monotonic() - at < RECHECK_SECONDS:
             return
         await self._ensure_recovery(site, named)
         if shut:
@@ -150,7 +155,7 @@ class Sites:
         else:
             await self.api.apply(_CLUSTER_ROLES, enrolment.joining_role())
             await self.api.apply(_CLUSTER_BINDINGS, enrolment.joining_binding(site))
-        self._rights[site.metadata.name] = basis
+        self._rights[site.metadata.name] = (basis, time.monotonic())
 
     async def _shut(self, site: sites.EdgeSite) -> None:
         try:
