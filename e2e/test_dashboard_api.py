@@ -39,7 +39,7 @@ def _get(city: stage.City, account: str, path: str) -> tuple[int, Any]:
 
 def test_every_answer_is_as_documented_whatever_is_asked(city: stage.City) -> None:
     """schemathesis: no 5xx, no undocumented code, type or field, for valid and for broken questions."""
-    headers = {"Authorization": f"Bearer {city.accounts.tokens['centre-operator']}"}
+    headers = {"Authorization": f"Bearer {city.accounts.tokens['suanli-operator']}"}
     schema = schemathesis.openapi.from_url(f"{city.dashboard.url}/api/v1/openapi.json", headers=headers)
     operations: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]  # a document of ours is valid
     # Signing in with made-up tokens is refused for a minute after ten of them: it has a test of its own.
@@ -71,12 +71,12 @@ def test_nothing_is_answered_without_signing_in(city: stage.City, path: str) -> 
 
 # What each account gets of each path.
 SEEN = [
-    ("centre-operator", "/clouds", 200), ("centre-operator", "/nodes", 200), ("centre-operator", "/history", 200),
-    ("centre-wall", "/capacity?by=class&by=tier&by=district", 200), ("centre-wall", "/counts", 200),
-    ("centre-wall", "/history", 200), ("centre-wall", "/alerts", 200), ("centre-wall", "/clouds", 403),
-    ("centre-wall", "/clouds/jining-core", 403), ("centre-wall", "/nodes", 403), ("centre-wall", "/workloads", 403),
-    ("centre-wall", "/capacity?by=target", 403), ("centre-wall", "/capacity?provider=huawei", 403),
-    ("centre-wall", "/capacity?q=jining", 403), ("centre-wall", "/export/nodes.csv", 403),
+    ("suanli-operator", "/clouds", 200), ("suanli-operator", "/nodes", 200), ("suanli-operator", "/history", 200),
+    ("suanli-wall", "/capacity?by=class&by=tier&by=district", 200), ("suanli-wall", "/counts", 200),
+    ("suanli-wall", "/history", 200), ("suanli-wall", "/alerts", 200), ("suanli-wall", "/clouds", 403),
+    ("suanli-wall", "/clouds/jining-core", 403), ("suanli-wall", "/nodes", 403), ("suanli-wall", "/workloads", 403),
+    ("suanli-wall", "/capacity?by=target", 403), ("suanli-wall", "/capacity?provider=huawei", 403),
+    ("suanli-wall", "/capacity?q=jining", 403), ("suanli-wall", "/export/nodes.csv", 403),
     ("centre-team", "/workloads", 200), ("centre-team", "/workloads/city-vision/face-detect", 200),
     ("centre-team", "/workloads/llm/embedding", 403), ("centre-team", "/clouds", 403),
     ("centre-team", "/history", 403), ("centre-stranger", "/counts", 403),
@@ -121,7 +121,7 @@ async def _first_frames(city: stage.City, account: str, count: int, **headers: s
 
 
 async def test_live_updates_begin_with_a_snapshot_and_go_on_by_number(city: stage.City) -> None:
-    first, second = await _first_frames(city, "centre-operator", 2)
+    first, second = await _first_frames(city, "suanli-operator", 2)
     assert first["kind"] == "snapshot"
     assert second["sequence"] - first["sequence"] == (0 if second["kind"] == "beat" else 1)
     assert len(first["clouds"]) == 10
@@ -129,15 +129,15 @@ async def test_live_updates_begin_with_a_snapshot_and_go_on_by_number(city: stag
 
 async def test_another_sites_page_gets_no_live_updates(city: stage.City) -> None:
     with contextlib.suppress(aiohttp.WSServerHandshakeError):
-        frames = await _first_frames(city, "centre-operator", 1, Origin="https://evil.example")
+        frames = await _first_frames(city, "suanli-operator", 1, Origin="https://evil.example")
         assert "closed" in frames[0]
 
 
 def test_the_totals_of_the_stage_are_the_sums_over_its_nodes(city: stage.City) -> None:
-    _, totals = _get(city, "centre-operator", "/capacity")
+    _, totals = _get(city, "suanli-operator", "/capacity")
     nodes: list[Any] = []
     while len(nodes) < totals["items"][0]["nodes"]:
-        nodes += _get(city, "centre-operator", f"/nodes?limit=500&offset={len(nodes)}")[1]["items"]
+        nodes += _get(city, "suanli-operator", f"/nodes?limit=500&offset={len(nodes)}")[1]["items"]
     (whole,) = totals["items"]
     assert whole["readyNodes"] == sum(node["ready"] for node in nodes)
     assert whole["requested"]["cpu"] == sum(node["requested"].get("cpu", 0) for node in nodes)

@@ -64,7 +64,7 @@ class Shown:
         self.hub, self.cloud, self.dashboard = hub, cloud, dashboard
 
     def get(self, path: str) -> Any:
-        token = self.dashboard.links["centre-operator"].partition("#token=")[2]
+        token = self.dashboard.links["suanli-operator"].partition("#token=")[2]
         request = urllib.request.Request(
             f"{self.dashboard.url}/api/v1{path}", headers={"Authorization": f"Bearer {token}"}
         )

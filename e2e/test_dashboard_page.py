@@ -59,7 +59,7 @@ def open_page(chromium: Browser, city: stage.City) -> Iterator[Open]:
         if message.type == "error" and "Failed to load resource" not in message.text:
             troubles.append(message.text)
 
-    def start(account: str = "centre-operator", path: str = "/", *, language: str = "en", **options: Any) -> Page:
+    def start(account: str = "suanli-operator", path: str = "/", *, language: str = "en", **options: Any) -> Page:
         options = {"viewport": {"width": 1440, "height": 900}, **options}
         contexts.append(chromium.new_context(locale={"en": "en-GB", "zh": "zh-CN"}[language], **options))
         if account:
@@ -82,9 +82,9 @@ def open_page(chromium: Browser, city: stage.City) -> Iterator[Open]:
 
 def test_a_link_with_a_token_signs_in_and_leaves_the_address(open_page: Open, city: stage.City) -> None:
     page = open_page("")
-    page.goto(city.link("centre-operator", "/"))
+    page.goto(city.link("suanli-operator", "/"))
     page.reload()
-    expect(page.locator(".top .who")).to_have_text("suanli-system:centre-operator")
+    expect(page.locator(".top .who")).to_have_text("suanli-system:suanli-operator")
     assert "token" not in page.url
 
 
@@ -110,7 +110,7 @@ def test_an_account_without_rights_is_told_which_it_needs(open_page: Open, city:
 
 def test_signing_in_by_hand_and_out_again(open_page: Open, city: stage.City) -> None:
     page = open_page("", "/clouds")
-    page.get_by_label("Token").fill(city.accounts.tokens["centre-operator"])
+    page.get_by_label("Token").fill(city.accounts.tokens["suanli-operator"])
     page.get_by_label("Token").press("Enter")
     expect(page.get_by_role("heading", name="Clouds 10")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Sign out").click()
@@ -177,7 +177,7 @@ def test_two_accounts_see_different_things(open_page: Open) -> None:
 
 
 def test_the_walls_account_sees_totals_and_no_names(open_page: Open) -> None:
-    page = open_page("centre-wall", "/wall", viewport={"width": 1920, "height": 1080})
+    page = open_page("suanli-wall", "/wall", viewport={"width": 1920, "height": 1080})
     expect(page.locator(".wall .hero .big").first).to_be_visible(timeout=PATIENCE)
     text = page.locator("body").inner_text()
     assert "30,8" in text  # general compute units of the whole city
@@ -189,7 +189,7 @@ def test_the_walls_account_sees_totals_and_no_names(open_page: Open) -> None:
 def test_a_wall_screen_shows_everything_without_scrolling(
     open_page: Open, width: int, height: int, language: str
 ) -> None:
-    page = open_page("centre-wall", "/wall", language=language, viewport={"width": width, "height": height})
+    page = open_page("suanli-wall", "/wall", language=language, viewport={"width": width, "height": height})
     expect(page.locator(".wall .strata li").first).to_be_visible(timeout=PATIENCE)
     assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [
         width, height,

@@ -128,10 +128,10 @@ To look around, in another terminal:
 
 
 def look_at_the_centre(dashboard: stage.Dashboard) -> None:
-    wall = dashboard.links["centre-wall"].replace("/#", "/wall#")
+    wall = dashboard.links["suanli-wall"].replace("/#", "/wall#")
     print(f"""
 The centre, live, in a browser; each link signs in for an hour's token:
-    {dashboard.links["centre-operator"]}
+    {dashboard.links["suanli-operator"]}
 
 The wall screen, whose account sees totals only:
     {wall}""", flush=True)  # fmt: skip

@@ -24,18 +24,9 @@ from suanli_controller.view import board, lead, server
 NAMESPACE = "suanli-system"
 _GROUP = "suanli.io"
 
-# The rights of each account, as rules of a ClusterRole.
-RULES: dict[str, list[dict[str, Any]]] = {
-    "centre-dashboard": [
-        {"nonResourceURLs": ["/suanli/view"], "verbs": ["get"]},
-        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
-        {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
-        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["suanli-view"], "verbs": ["get"]},
-    ],
-    "centre-operator": [{"apiGroups": [_GROUP], "resources": ["*"], "verbs": ["get", "list", "watch"]}],
-    "centre-wall": [{"apiGroups": [_GROUP], "resources": ["computecentres"], "verbs": ["get"]}],
-    "centre-stranger": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}],
-}
+POLICY = Path(__file__).parents[2] / "policies" / "dashboard-rbac.yaml"
+DASHBOARD, OPERATOR, WALL = "suanli-dashboard", "suanli-operator", "suanli-wall"
+STRANGER = "centre-stranger"  # known to the hub, with no right of ours
 TEAM = "centre-team"  # may list the workloads of one namespace
 TEAM_NAMESPACE = "city-vision"
 
@@ -49,23 +40,15 @@ class Accounts:
 
 
 def accounts(hub: Cluster) -> Accounts:
-    """Make the accounts on the hub."""
-    for name, rules in RULES.items():
-        hub.apply(
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "ClusterRole",
-                "metadata": {"name": name},
-                "rules": rules,
-            }
-        )
-    kubeconfigs = {name: hub.service_account(NAMESPACE, name, name) for name in RULES}
-    kubeconfigs[TEAM] = hub.service_account(NAMESPACE, TEAM)
+    """Make the accounts on the hub: those of the policy that users apply, and two more for tests."""
+    hub.kubectl("apply", "--server-side", "-f", str(POLICY))
+    names = (DASHBOARD, OPERATOR, WALL, STRANGER, TEAM)
+    kubeconfigs = {name: hub.service_account(NAMESPACE, name) for name in names}
     hub.apply(*_team())
     tokens = {
         name: json.loads(path.read_text())["users"][0]["user"]["token"] for name, path in kubeconfigs.items()
     }
-    return Accounts(kubeconfigs["centre-dashboard"], tokens)
+    return Accounts(kubeconfigs[DASHBOARD], tokens)
 
 
 def _team() -> Iterator[dict[str, Any]]:

@@ -52,7 +52,7 @@ export function SignIn() {
         />
         <p id="refusal" role="alert" class="refusal">{problem && refused(problem)}</p>
         <button type="submit" class="main" disabled={busy || !token.trim()}>{t(busy ? "signingIn" : "signIn")}</button>
-        <Kubectl command="kubectl create token centre-operator -n suanli-system" />
+        <Kubectl command="kubectl create token suanli-operator -n suanli-system" />
         <button
           type="button"
           class="quiet tongue"

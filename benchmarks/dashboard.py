@@ -1,0 +1,215 @@
+"""What the dashboard costs: 50,000 nodes in 100 clouds, 50 live clients, 100 mixed requests a second; and its
+first page.
+
+    python benchmarks/dashboard.py [--clouds 100] [--nodes 500] [--clients 50] [--rate 100] [--seconds 20]
+
+A real hub, the real stream, the real dashboard as its own process; the leader changes 20 nodes in each half
+second. The load comes from a process of its own. Prints the dashboard's resident memory (all that the kernel
+counts to it), its share of a core, the time of an answer by route, and for Chromium how long the page takes to
+show figures and the bytes it transferred. Targets: p99 under 50 ms, memory under 150 MiB, page within 0.8 s and
+300 KB.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import random
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+
+import aiohttp
+import msgspec
+from playwright.sync_api import sync_playwright
+
+from suanli_centre import browser, city, stage
+from suanli_clusters import Clusters, Options, until
+from suanli_controller.view import board
+
+CHANGED_AT_ONCE = 20
+CHANGE_SECONDS = 0.5
+DRAWN = "document.querySelector('.hero .big b')?.textContent.length > 1"
+
+# What people do, with how often: the page's own questions.
+MIX = (
+    (30, "nodes, first page", "/nodes?limit=50"),
+    (15, "nodes, filtered", "/nodes?limit=50&architecture=arm64&tier=Municipal"),
+    (10, "nodes, sorted by free CPU", "/nodes?limit=50&sort=-cpuFree"),
+    (10, "nodes, searched", "/nodes?limit=50&q=node-0123"),
+    (10, "clouds", "/clouds?limit=100"),
+    (10, "capacity", "/capacity?by=architecture&by=tier"),
+    (5, "history", "/history?seconds=86400"),
+    (5, "alerts", "/alerts"),
+    (5, "counts", "/counts"),
+)
+
+
+def memory_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"process {pid} has no VmRSS")
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+class Load:
+    """Live clients and requests, as browsers make them."""
+
+    def __init__(self, url: str, cookie: str, clients: int, rate: float) -> None:
+        self.url, self.clients, self.rate = url, clients, rate
+        self.headers = {"Cookie": f"suanli-session={cookie}"}
+        self.times: dict[str, list[float]] = {name: [] for _, name, _ in MIX}
+        self.frames = 0
+
+    async def run(self, seconds: float) -> None:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector, headers=self.headers) as session:
+            listeners = [asyncio.create_task(self._listen(session)) for _ in range(self.clients)]
+            await asyncio.sleep(2)
+            await self._ask(session, seconds)
+            for task in listeners:
+                task.cancel()
+            await asyncio.gather(*listeners, return_exceptions=True)
+
+    async def _listen(self, session: aiohttp.ClientSession) -> None:
+        async with session.ws_connect(self.url.replace("http", "ws") + "/api/v1/live", max_msg_size=0) as socket:
+            async for _ in socket:
+                self.frames += 1
+
+    async def _ask(self, session: aiohttp.ClientSession, seconds: float) -> None:
+        dice = random.Random(1)
+        tasks = []
+        began = time.perf_counter()
+        for number in range(int(self.rate * seconds)):
+            wait = began + number / self.rate - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            (_, name, path) = dice.choices(MIX, [weight for weight, _, _ in MIX])[0]
+            tasks.append(asyncio.create_task(self._one(session, name, path)))
+        await asyncio.gather(*tasks)
+
+    async def _one(self, session: aiohttp.ClientSession, name: str, path: str) -> None:
+        began = time.perf_counter()
+        async with session.get(f"{self.url}/api/v1{path}") as answer:
+            await answer.read()
+            answer.raise_for_status()
+        self.times[name].append(time.perf_counter() - began)
+
+
+def load(url: str, cookie: str, chosen: argparse.Namespace, results: "multiprocessing.Queue[Any]") -> None:
+    made = Load(url, cookie, chosen.clients, chosen.rate)
+    asyncio.run(made.run(chosen.seconds))
+    results.put((made.times, made.frames))
+
+
+def change_some(leader: board.Board, dice: random.Random) -> None:
+    nodes = leader.tables["nodes"]
+    for key in dice.sample(list(nodes), CHANGED_AT_ONCE):
+        node = nodes[key]
+        leader.put(msgspec.structs.replace(node, requested={**node.requested, "cpu": dice.randrange(10**5)}))
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)] * 1000
+
+
+def first_page(shown: stage.City) -> tuple[float, float]:
+    """Median seconds of five cold loads until figures are drawn, and KB transferred in one."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser.chromium(), args=["--no-sandbox"])
+        seconds, size = [], 0.0
+        for _ in range(5):
+            context = opened.new_context(viewport={"width": 1440, "height": 900})
+            context.add_cookies([shown.cookie(stage.OPERATOR)])  # type: ignore[list-item]
+            page = context.new_page()
+            sizes: list[int] = []
+            session = context.new_cdp_session(page)
+            session.send("Network.enable")
+            session.on("Network.loadingFinished", lambda e, sizes=sizes: sizes.append(e["encodedDataLength"]))
+            began = time.perf_counter()
+            page.goto(shown.dashboard.url, wait_until="commit")
+            page.wait_for_function(DRAWN)
+            seconds.append(time.perf_counter() - began)
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(1000)
+            size = sum(sizes) / 1000
+            context.close()
+        opened.close()
+        return statistics.median(seconds), size
+
+
+def under_load(
+    shown: stage.City, pid: int, chosen: argparse.Namespace
+) -> tuple[dict[str, list[float]], int, float]:
+    results: multiprocessing.Queue[Any] = multiprocessing.get_context("spawn").Queue()
+    cookie = str(shown.cookie(stage.OPERATOR)["value"])
+    process = multiprocessing.get_context("spawn").Process(
+        target=load, args=(shown.dashboard.url, cookie, chosen, results)
+    )
+    dice, before, began = random.Random(2), cpu_seconds(pid), time.perf_counter()
+    process.start()
+    while process.is_alive() and results.empty():
+        shown.leader.change(lambda leader: change_some(leader, dice))
+        time.sleep(CHANGE_SECONDS)
+    times, frames = results.get(timeout=10)
+    share = (cpu_seconds(pid) - before) / (time.perf_counter() - began)
+    process.join()
+    return times, frames, share
+
+
+def report(times: dict[str, list[float]]) -> None:
+    every = [each for found in times.values() for each in found]
+    print(f"{'answer, ms':<28}{'p50':>8}{'p99':>8}{'max':>8}{'count':>8}")
+    for name, found in [*times.items(), ("all", every)]:
+        p50, p99, worst = (percentile(found, share) for share in (0.5, 0.99, 1))
+        print(f"{name:<28}{p50:>8.1f}{p99:>8.1f}{worst:>8.1f}{len(found):>8}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, value in (("clouds", 100), ("nodes", 500), ("clients", 50), ("rate", 100), ("seconds", 20)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    chosen = parser.parse_args()
+    with Clusters("bench-centre") as clusters:
+        hub = clusters.start("hub", Options(heartbeat_factor=50))
+        small = stage.City(hub, clusters.folder)
+        small.leader.start()
+        small.dashboard.start()
+        seconds, size = first_page(small)
+        print(f"first page: figures after {seconds:.2f} s (median of 5), {size:.0f} KB transferred")
+        small.dashboard.stop()
+        small.leader.stop()
+        shown = stage.City(hub, clusters.folder)
+        shown.leader = stage.Leader(
+            hub.kubeconfig, lambda leader: city.large(leader, chosen.clouds, chosen.nodes, int(time.time()))
+        )
+        shown.leader.start()
+        began = time.perf_counter()
+        shown.dashboard.start(ready=False)
+        try:
+            until(shown.dashboard.is_ready, "the dashboard to hold the fleet", seconds=120)
+            process = shown.dashboard.process
+            assert process is not None
+            print(f"{chosen.clouds * chosen.nodes} nodes held after {time.perf_counter() - began:.1f} s")
+            print(f"memory before load: {memory_mib(process.pid):.0f} MiB")
+            times, frames, share = under_load(shown, process.pid, chosen)
+            report(times)
+            print(
+                f"{chosen.clients} live clients were sent {frames} frames; the dashboard used {share:.0%} of a core"
+            )
+            print(f"memory under load: {memory_mib(process.pid):.0f} MiB")
+        finally:
+            shown.dashboard.stop()
+            shown.leader.stop()
+
+
+if __name__ == "__main__":
+    main()
