@@ -27,6 +27,7 @@ STAGES = ("placed", "first", "spread", "ready", "told")
 class Driver:
     """The driver's connections, and what it has seen."""
 
+    place: City
     hub: Server
     tracker: Tracker
     watches: list["asyncio.Task[None]"]
@@ -41,9 +42,10 @@ class Driver:
         await self.hub.request("PATCH", path, {"spec": {"replicas": replicas}}, workload.MERGE_PATCH)
 
     async def wait(self, done: Callable[[], bool], seconds: float) -> bool:
-        """False when the time ran out. Raises what a broken watch raised: figures without it would be made up."""
+        """False when the time ran out. Raises what ended the operator or a watch: figures without would be made up."""
         deadline = now() + seconds
         while not done():
+            self.place.operator.check()
             for watch in self.watches:
                 if watch.done():
                     watch.result()
@@ -72,7 +74,7 @@ async def driver(city: City, clouds: list[Cluster]) -> AsyncIterator[Driver]:
         ]
         try:
             await asyncio.gather(*(event.wait() for event in listed))
-            yield Driver(hub, tracker, tasks)
+            yield Driver(city, hub, tracker, tasks)
         finally:
             for task in tasks:
                 task.cancel()
