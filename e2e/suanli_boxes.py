@@ -123,10 +123,11 @@ class Box:
         own = {f"SUANLI_AGENT_{key}": str(value) for key, value in {**chosen, **more}.items()}
         self.environment = {**os.environ, "LANG": "C.UTF-8", **own}
         self.process: subprocess.Popen[bytes] | None = None
+        self.python = sys.executable
 
     def agent(self, *words: str, check: bool = True, seconds: float = 120) -> subprocess.CompletedProcess[str]:
         """Run one of the agent's verbs."""
-        command = [sys.executable, "-m", "suanli_agent", *words]
+        command = [self.python, "-m", "suanli_agent", *words]
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=seconds, check=False
         )
@@ -143,9 +144,9 @@ class Box:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "suanli_agent", "run"]
+            command = [self.python, "-m", "suanli_agent", "run"]
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
-        until(lambda: self.status().get("node") == self.name, "the agent's own answer", seconds=60)
+        until(lambda: self.status().get("node") == self.name, "the agent's own answer", seconds=180)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the daemon; its exit code."""

@@ -110,6 +110,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     verb = importlib.import_module(f"suanli_agent.cli.{_MODULES[parsed.verb]}")
     try:
         return int(verb.run(parsed, read))
+    except BrokenPipeError:  # `suanli-agent hardware | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         err(say("stopped"))
         return 130
