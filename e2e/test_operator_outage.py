@@ -29,8 +29,8 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage(clusters: Clusters, lone_city: City) -> Iterator[Stage]:
     # A controller manager or scheduler that loses its Lease ends, and nobody would start it again.
-    alone = {"leader-elect": "false"}
-    away = clusters.start("away", Options(controller_manager=alone, scheduler=alone))
+    patient = {"leader-elect-lease-duration": "1h", "leader-elect-renew-deadline": "59m"}
+    away = clusters.start("away", Options(controller_manager=patient, scheduler=patient))
     steady = clusters.start("steady")
     away.create_nodes(fleet("amd", 3, SimulatedNode(name="")))
     steady.create_nodes(fleet("arm", 3, SimulatedNode(name="", architecture="arm64")))
