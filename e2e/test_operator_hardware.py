@@ -194,18 +194,19 @@ def counted(cloud: Cluster, prefix: str, name: str) -> Json:
             pods[pod["spec"]["nodeName"]] += 1
     usable = [each["metadata"]["name"] for each in found if not each["spec"].get("unschedulable")]
     devices = 8 if prefix == "kunpeng" else 0
-    told: Json = {
+    total = sum(pods.values())
+    return {
         "class": name,
         "nodes": len(found),
         "readyNodes": len(found),
         "allocatable": amounts(len(usable), len(usable) * devices),
         "capacity": amounts(len(found), len(found) * devices),
+        "requested": {
+            **dict.fromkeys(amounts(1, devices), "0"),
+            **({"cpu": str(total), "memory": f"{total}Gi", "pods": str(total)} if total else {}),
+        },
         "largestFree": free(min(pods[each] for each in usable), devices),
     }
-    if sum(pods.values()):
-        total = sum(pods.values())
-        told["requested"] = {"cpu": str(total), "memory": f"{total}Gi", "pods": str(total)}
-    return told
 
 
 def amounts(count: int, devices: int) -> dict[str, str]:

@@ -57,6 +57,17 @@ class TargetState:
         counted = capacity.by_class((each, self.requested.get(each.name, {})) for each in self.nodes.values())
         return capacity.status(counted, units)
 
+    def is_told_otherwise(self, facts: hardware.NodeFacts) -> bool:
+        """Whether of a node something is new that no placement reads: its selectors, say, when another node's facts
+        come to differ from what a profile says of both.
+        """
+        before = self.nodes.get(facts.name)
+        if before is None or before.capacity != facts.capacity:
+            return True
+        if before.selectors is facts.selectors:
+            return False  # nodes that are alike share them
+        return before.selectors != facts.selectors or before.conflicts != facts.conflicts
+
     def request(self, node: str, amounts: Mapping[str, int], sign: int) -> None:
         """Add (1) or take away (-1) what a pod requests on a node."""
         held = self.requested.setdefault(node, {})
@@ -197,7 +208,7 @@ class City:
             self.fleet.remove_node(before.target.ref, old.metadata.name)
         if after is not None and new is not None:
             facts = after.reader.read(new)
-            if self.fleet.upsert_node(facts):
+            if self.fleet.upsert_node(facts) or after.is_told_otherwise(facts):
                 after.put(facts.name, facts)
                 self.wake_waiting()
         if there.ref == HUB and before is not after:
