@@ -298,7 +298,7 @@ class Work:
 
     def until_clean(self, *members: Member) -> None:
         """Nothing is left: the cloud's own collector takes the pods after their owner."""
-        until(lambda: self.leftovers(*members) == [], f"nothing left of {self.namespace}/{self.name}", 30)
+        until(lambda: self.leftovers(*members) == [], f"nothing left of {self.namespace}/{self.name}", 90)
 
 
 def condition(status: Mapping[str, Any], kind: str) -> Json:
