@@ -390,7 +390,8 @@ def test_a_box_leaves_when_it_asks_to(hub: Cluster, joined: Joined) -> None:
 def test_labels_of_a_site_follow_it_to_its_boxes(hub: Cluster, joined: Joined) -> None:
     boxes.make_site(hub, "changing", nodeLabels={"a": "1"})
     joined("follower", "changing")
-    boxes.make_site(hub, "changing", nodeLabels={"b": "2"}, taints=[])
+    change = {"spec": {"nodeLabels": {"a": None, "b": "2"}, "taints": []}}
+    hub.kubectl("patch", "edgesite", "changing", "--type=merge", "--patch", json.dumps(change))
     prefix = "suanli.node-restriction.kubernetes.io"
 
     def followed() -> bool:
