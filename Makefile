@@ -65,7 +65,7 @@ test-long: system-packages tools page ## what waits for minutes: long outages, s
 
 .PHONY: test-kind
 test-kind: setup ## the operator's end-to-end tests on two kind clusters: needs Docker
-	$(PYTEST) --clusters kind e2e
+	$(PYTEST) --clusters kind --timeout 1800 e2e
 
 .PHONY: demo
 demo: tools page ## a hub, two clouds of mixed processors and the operator on this machine, until Ctrl-C
