@@ -177,14 +177,14 @@ def test_power_loss_without_a_hub_brings_every_pod_back(
         runtime.start()
         box.start()
         until(lambda: box.agent("pods", check=False).stdout.count("running") >= 2, "both pods to run", seconds=120)
-        again = runtime.ctr("tasks", "ls", "-q").split()
+        again = sorted(runtime.ctr("tasks", "ls", "-q").split())
     finally:
         hub.resume()
     until(
         lambda: set(identity(hub, web)) == set(before) and _all_restarted(hub, web), "the hub to know", seconds=120
     )
     rolled_out(hub, web)
-    assert runtime.ctr("tasks", "ls", "-q").split() == again, "coming back starts nothing anew"
+    assert sorted(runtime.ctr("tasks", "ls", "-q").split()) == again, "coming back starts nothing anew"
 
 
 def _all_restarted(hub: Cluster, name: str) -> bool:

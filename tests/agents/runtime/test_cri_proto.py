@@ -15,7 +15,7 @@ ROOM = pathlib.Path(next(iter(suanli_agent.runtime.__path__)))
 @pytest.mark.parametrize("name", ["cri_pb2.py", "cri_pb2.pyi", "health_pb2.py", "health_pb2.pyi"])
 def test_generated_code_matches_its_proto(tmp_path: Path, name: str) -> None:
     """After a change of cri.proto the generated code is committed with it."""
-    proto = name.split("_")[0] + ".proto"
+    proto = name.split("_", maxsplit=1)[0] + ".proto"
     source = tmp_path / "suanli_agent/runtime" / proto
     source.parent.mkdir(parents=True)
     shutil.copy(ROOM / proto, source)
