@@ -85,7 +85,14 @@ class Identity:
             try:
                 wait = await self.step()
                 self._backoff.succeeded()
-            except (ports.HubError, csr.DeniedError, pki.KeysError, OSError, asyncio.TimeoutError) as error:
+            except (
+                ports.HubError,
+                csr.DeniedError,
+                pki.KeysError,
+                OSError,
+                ValueError,
+                asyncio.TimeoutError,
+            ) as error:
                 wait = self._backoff.failed()
                 self.said = f"{self.said.split(':')[0]}: {error or 'no decision in time'}"
                 log.warning("identity: %s; again in %.0f s", self.said, wait)

@@ -18,6 +18,8 @@ from suanli_agent.pods import ports
 
 log = logging.getLogger(__name__)
 
+FAULT_SECONDS = 10.0
+
 
 @dataclasses.dataclass
 class Contact:
@@ -42,9 +44,7 @@ class Link:
     ) -> None:
         self.settings, self.store, self.hub = settings, store, hub
         self.contact = Contact(since=time.time())
-        certificate = store.certificate("client")
-        wrong = identity.clock_is_wrong(certificate, time.time())
-        self.client = http.Client(hub.server, store.context(ignore_time=wrong), proxy=hub.proxy)
+        self.client = http.Client(hub.server, self._context(), proxy=hub.proxy)
         self.events = events.Events(self.client, hub.node)
         self.for_pods = hub_module.Hub(self.client, self.events)
         self.box = reporter.Box(settings, dial.Url.parse(hub.server))
@@ -81,11 +81,11 @@ class Link:
         self.reporter = reporter.Reporter(self.client, self.hub.node, self.box, pods, self)
 
     async def run(self) -> None:
-        """Follow the hub until cancelled; a task that ends by a fault of ours ends the daemon, which is restarted."""
-        tasks: List[Awaitable[None]] = [
-            self.identity.run(), self.watch.run(), self.reporter.run(), self.events.run(),
+        """Follow the hub until cancelled."""
+        parts: List[Callable[[], Awaitable[None]]] = [
+            self.identity.run, self.watch.run, self.reporter.run, self.events.run,
         ]  # fmt: skip
-        running = [asyncio.ensure_future(task) for task in tasks]
+        running = [asyncio.ensure_future(_kept_up(part)) for part in parts]
         try:
             await asyncio.gather(*running)
         finally:
@@ -93,6 +93,15 @@ class Link:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             self.client.drop()
+
+    def _context(self) -> ssl.SSLContext:
+        """TLS with our identity; files that cannot be read keep the hub away, and nothing else."""
+        wrong = identity.clock_is_wrong(self.store.certificate("client"), time.time())
+        try:
+            return self.store.context(ignore_time=wrong)
+        except (OSError, ValueError) as error:
+            log.error("identity files: %s", error)  # noqa: TRY400 - its words suffice
+            return ssl.create_default_context()  # trusts no private CA: it will not reach the hub
 
     async def ask_to_leave(self) -> None:
         """Ask the controller to drain this box and delete its Node. Raises ports.HubError."""
@@ -124,11 +133,7 @@ class Link:
 
     def _mend_time(self) -> None:
         """Our clock may have been set wrong since the TLS context was made."""
-        wrong = identity.clock_is_wrong(self.store.certificate("client"), time.time())
-        try:
-            self.client.use(self.store.context(ignore_time=wrong))
-        except (OSError, ssl.SSLError) as error:
-            log.warning("certificate files: %s", error)
+        self.client.use(self._context())
 
     def _known_uid(self) -> str:
         return identity.remembered_uid(self.store)
@@ -155,3 +160,15 @@ class Link:
     def _serving_names(self) -> "tuple[str, ...]":
         """Addresses for the serving certificate: those that the Node shows by now, for the controller compares."""
         return self.reporter.addresses if self._serve and self.reporter.sent is not None else ()
+
+
+async def _kept_up(part: Callable[[], Awaitable[None]]) -> None:
+    """Run one part for ever. A fault in it, or an answer that is no hub's (a captive portal's page), must not take the
+    other parts and the pods along.
+    """
+    while True:
+        try:
+            await part()
+        except Exception:
+            log.exception("a part of the link failed; it begins anew")
+        await asyncio.sleep(FAULT_SECONDS)
