@@ -94,25 +94,28 @@ def fill(
     waiting: list[list[int]] = [[] for _ in bounds]
     left = replicas
     while left and queue:
-        known, cell = heapq.heappop(queue)
+        known, cell = queue[0]
         now = claim(cell, got[cell])
         if now != known:  # others of the same target got some since
-            heapq.heappush(queue, (now, cell))
+            heapq.heapreplace(queue, (now, cell))
             continue
         blocker, verdict = _blocker(cell, domains, bounds)
-        if verdict == "later":
-            waiting[blocker].append(cell)
         if verdict != "yes":
+            heapq.heappop(queue)
+            if verdict == "later":
+                waiting[blocker].append(cell)
             continue
         got[cell] += 1
         left -= 1
+        if got[cell] < room[cell]:
+            heapq.heapreplace(queue, (claim(cell, got[cell]), cell))
+        else:
+            heapq.heappop(queue)
         for index, bound in enumerate(bounds):
             if bound.add(domains[index][cell]):
                 for other in waiting[index]:
                     heapq.heappush(queue, (claim(other, got[other]), other))
                 waiting[index].clear()
-        if got[cell] < room[cell]:
-            heapq.heappush(queue, (claim(cell, got[cell]), cell))
     return got
 
 
