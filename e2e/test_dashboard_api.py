@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi import checks
 
 from suanli_centre import stage
-from suanli_clusters import Clusters, Options
+from suanli_clusters import KWOK, SCHEDULER, Clusters, Options
 
 CASES = 25  # for each route; the whole of it takes half a minute
 
 
 @pytest.fixture(scope="module")
 def city(clusters: Clusters) -> Iterator[stage.City]:
-    hub = clusters.start("centre-api", Options(heartbeat_factor=50))
+    hub = clusters.start("centre-api", Options(without=frozenset({KWOK, SCHEDULER})))
     with stage.city(hub, clusters.folder) as shown:
         yield shown
 

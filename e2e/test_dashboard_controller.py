@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from suanli_centre import stage
-from suanli_clusters import Cluster, Clusters, SimulatedNode, controller, fleet, until
+from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, SimulatedNode, controller, fleet, until
 
 CENTRE = Path(__file__).parent / "demo" / "centre.yaml"
 KUNPENG = SimulatedNode(
@@ -74,7 +74,7 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(clusters: Clusters) -> Iterator[Shown]:
-    hub = clusters.start("centre-hub")
+    hub = clusters.start("centre-hub", Options(without=frozenset({KWOK, SCHEDULER})))
     cloud = clusters.start("centre-cloud")
     cloud.create_nodes(fleet("kunpeng", 5, KUNPENG) + fleet("intel", 4, INTEL))
     controller.install(hub)

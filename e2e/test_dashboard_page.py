@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from suanli_centre import browser, stage
-from suanli_clusters import Clusters, Options
+from suanli_clusters import KWOK, SCHEDULER, Clusters, Options
 from suanli_controller.view import board, model
 
 AXE = Path(__file__).parents[1] / "controller" / "page" / "node_modules" / "axe-core" / "axe.min.js"
@@ -28,7 +28,7 @@ PATIENCE = 30 * SECONDS  # on a busy machine; what must be quick is measured in 
 
 @pytest.fixture(scope="module")
 def city(clusters: Clusters) -> Iterator[stage.City]:
-    hub = clusters.start("centre", Options(heartbeat_factor=50))
+    hub = clusters.start("centre", Options(without=frozenset({KWOK, SCHEDULER})))
     with stage.city(hub, clusters.folder) as shown:
         yield shown
 

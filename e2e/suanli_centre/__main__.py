@@ -4,12 +4,12 @@ import contextlib
 import time
 
 from suanli_centre import stage
-from suanli_clusters import Clusters, Options
+from suanli_clusters import KWOK, SCHEDULER, Clusters, Options
 
 
 def main() -> None:
     with Clusters("centre") as clusters:
-        hub = clusters.start("hub", Options(heartbeat_factor=50))
+        hub = clusters.start("hub", Options(without=frozenset({KWOK, SCHEDULER})))
         with stage.city(hub, clusters.folder) as shown, contextlib.suppress(KeyboardInterrupt):
             for account in shown.accounts.tokens:
                 print(f"{account}: {shown.link(account, '/')}", flush=True)
