@@ -86,7 +86,7 @@ def city(backend: Backend, clusters: Clusters) -> Iterator[City]:
     with Operator(clusters, backend.hub, controller.account(backend.hub)) as operator:
         made.operator = operator
         for name in ("local", "cloud"):
-            made.until_cloud(name, "True", "Connected", seconds=30)
+            made.until_cloud(name, "True", "Connected", seconds=90)
         yield made
 
 

@@ -37,7 +37,7 @@ def stage(clusters: Clusters, lone_city: City) -> Iterator[Stage]:
         cloud.create_nodes(fleet("node", 2, SimulatedNode(name="")))
         lone_city.join(cloud)
     for cloud in (east, west):
-        lone_city.until_cloud(cloud.name, "True", "Connected")
+        lone_city.until_cloud(cloud.name, "True", "Connected", 120)
     with lone_city.namespace("crowded") as crowded:
         yield Stage(lone_city, east, west, begin_crowded(crowded, east))
     for cloud in (east, west):

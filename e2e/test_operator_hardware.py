@@ -65,7 +65,7 @@ def stage(clusters: Clusters, lone_city: City) -> Iterator[Stage]:
     lone_city.join(labelled)
     lone_city.join(plain, nodeProfiles=PROFILES)
     for cloud in (labelled, plain):
-        lone_city.until_cloud(cloud.name, "True", "Connected")
+        lone_city.until_cloud(cloud.name, "True", "Connected", 120)
     yield Stage(lone_city, labelled, plain)
     for cloud in (labelled, plain):
         lone_city.remove_cloud(cloud.name)

@@ -37,7 +37,7 @@ def stage(clusters: Clusters, lone_city: City) -> Iterator[Stage]:
     for cloud in (away, steady):
         lone_city.join(cloud)
     for cloud in (away, steady):
-        lone_city.until_cloud(cloud.name, "True", "Connected")
+        lone_city.until_cloud(cloud.name, "True", "Connected", 120)
     assert lone_city.operator is not None
     yield Stage(lone_city, lone_city.hub, away, steady, lone_city.operator)
     for cloud in (away, steady):
