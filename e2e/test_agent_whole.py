@@ -85,7 +85,11 @@ def deployment(name: str, replicas: int = 2, **template: Any) -> dict[str, Any]:
     }
     labels = {"app": name}
     pods = {"metadata": {"labels": labels}, "spec": spec}
-    head = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"}}
+    head = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "default", "labels": labels},
+    }
     return {**head, "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": pods}}
 
 
@@ -121,8 +125,8 @@ def web(hub: Cluster, box: Box) -> Iterator[str]:
     hub.apply(deployment("web"))
     rolled_out(hub, "web")
     yield "web"
-    hub.kubectl("delete", "deployment", "web", "--ignore-not-found")
-    until(lambda: not pods(hub, "web"), "the pods to go", seconds=60)
+    hub.kubectl("delete", "deployment,pod", "-l", "app=web", "--ignore-not-found", "--wait=false")
+    until(lambda: not pods(hub, "web"), "the pods to go", seconds=120)
 
 
 def test_deployment_runs_rolls_and_goes(hub: Cluster, web: str, runtime: sc.Containerd) -> None:
@@ -170,7 +174,7 @@ def test_power_loss_without_a_hub_brings_every_pod_back(
 ) -> None:
     """No hub before, during and after; when it is back the same pods are Ready, and nothing is made anew."""
     before = identity(hub, web)
-    hub.pause()
+    hub.stop()
     try:
         box.stop(signal.SIGKILL)
         runtime.reboot()
@@ -179,7 +183,7 @@ def test_power_loss_without_a_hub_brings_every_pod_back(
         until(lambda: box.agent("pods", check=False).stdout.count("running") >= 2, "both pods to run", seconds=120)
         again = sorted(runtime.ctr("tasks", "ls", "-q").split())
     finally:
-        hub.resume()
+        hub.start()
     until(
         lambda: set(identity(hub, web)) == set(before) and _all_restarted(hub, web), "the hub to know", seconds=120
     )
