@@ -2,6 +2,7 @@
 first page.
 
     python benchmarks/dashboard.py [--clouds 100] [--nodes 500] [--clients 50] [--rate 100] [--seconds 20]
+    [--no-page]
 
 A real hub, the real stream, the real dashboard as its own process; the leader changes 20 nodes in each half
 second. The load comes from a process of its own. Prints the dashboard's resident memory (all that the kernel
@@ -27,7 +28,7 @@ import msgspec
 from playwright.sync_api import sync_playwright
 
 from suanli_centre import browser, city, stage
-from suanli_clusters import KWOK, SCHEDULER, Clusters, Options, until
+from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, until
 from suanli_controller.view import board
 
 CHANGED_AT_ONCE = 20
@@ -173,20 +174,22 @@ def report(times: dict[str, list[float]]) -> None:
         print(f"{name:<28}{p50:>8.1f}{p99:>8.1f}{worst:>8.1f}{len(found):>8}")
 
 
+def tell_first_page(hub: Cluster, folder: Path) -> None:
+    with stage.city(hub, folder) as small:
+        seconds, size = first_page(small)
+    print(f"first page: figures after {seconds:.2f} s (median of 5), {size:.0f} KB transferred")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in (("clouds", 100), ("nodes", 500), ("clients", 50), ("rate", 100), ("seconds", 20)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--no-page", action="store_true", help="leave Chromium out")
     chosen = parser.parse_args()
     with Clusters("bench-centre") as clusters:
         hub = clusters.start("hub", Options(without=frozenset({KWOK, SCHEDULER})))
-        small = stage.City(hub, clusters.folder)
-        small.leader.start()
-        small.dashboard.start()
-        seconds, size = first_page(small)
-        print(f"first page: figures after {seconds:.2f} s (median of 5), {size:.0f} KB transferred")
-        small.dashboard.stop()
-        small.leader.stop()
+        if not chosen.no_page:
+            tell_first_page(hub, clusters.folder)
         shown = stage.City(hub, clusters.folder)
         shown.leader = stage.Leader(
             hub.kubeconfig, lambda leader: city.large(leader, chosen.clouds, chosen.nodes, int(time.time()))
