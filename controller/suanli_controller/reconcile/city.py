@@ -17,6 +17,7 @@ from suanli_controller.reconcile import carrier, cluster, copies
 log = structlog.get_logger(__name__)
 
 HUB = cluster.HUB
+FOLLOW_AGAIN_SECONDS = 1.0
 PENDING_SECONDS = 0.5
 """How long room that came free is gathered before waiting workloads are placed anew, all in one pass."""
 
@@ -119,13 +120,19 @@ class City:
         api.guard = self.hub.guard  # who no longer leads the hub writes to no cloud either
         there = cluster.Cluster(ref, api, self.hub_uid, self)
         self.carriers[ref] = carrier.Carrier(there, self.sources, self.hub_uid, self._named, self._wake_uid)
+        self.carriers[ref].set_open(is_open=ref == HUB)
         self._tasks[ref] = asyncio.create_task(self._follow(ref), name=f"cluster {ref}")
         return there
 
     async def _follow(self, ref: str) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.carriers[ref].there.run())
-            tasks.create_task(self.carriers[ref].run())
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self.carriers[ref].there.run())
+                    tasks.create_task(self.carriers[ref].run())
+            except* Exception:  # a fault of ours: a cluster that nobody follows would look as it did for ever
+                log.exception("cluster no longer followed; following it again", cluster=ref)
+            await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
 
     async def remove_cluster(self, ref: str) -> None:
         """Let go of a cluster. Its nodes leave the fleet: some may be gone before it is followed again."""

@@ -28,18 +28,3 @@ def _ours(there: cluster.Cluster) -> Iterator[tuple[resources.Resource[Any], Any
             in_cloud = names.PLACED_SITE_LABEL not in item.metadata.labels  # the hub's objects may be a site's
             if in_cloud and item.metadata.name != names.HUB_CONFIG_MAP:
                 yield each.resource, item.metadata
-
-
-async def delete_claim(there: cluster.Cluster, hub_uid: str) -> None:
-    """Take back the mark of this hub, and of no other."""
-    with contextlib.suppress(errors.NotFound):
-        mark = await there.api.get(resources.CONFIG_MAPS, names.HUB_CONFIG_MAP, names.SYSTEM_NAMESPACE)
-        if mark.data.get("hubUid") == hub_uid:
-            meta = mark.metadata
-            await there.api.delete(
-                resources.CONFIG_MAPS,
-                meta.name,
-                meta.namespace,
-                uid=meta.uid,
-                resource_version=meta.resource_version,
-            )

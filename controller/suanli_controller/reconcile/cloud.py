@@ -15,7 +15,7 @@ from suanli_controller.api import cloud, names
 from suanli_controller.core import centre, cloud_status, conditions, places, storage
 from suanli_controller.core.cloud_status import Finding, View
 from suanli_controller.kube import client, errors, events, informer, kinds, resources
-from suanli_controller.reconcile import access, city, clearing, cluster, writing
+from suanli_controller.reconcile import access, city, claim, clearing, cluster, writing
 
 log = structlog.get_logger(__name__)
 
@@ -178,49 +178,21 @@ class Clouds:
         if there is None or not there.link.asked:
             return Finding("Unknown", _CONNECTING, "its API server has not answered yet")
         if (trouble := there.trouble) is not None:
-            return _trouble(trouble)
+            return claim.trouble(trouble)
         if cloud_status.is_too_old(there.link.version.number):
             oldest = ".".join(map(str, cloud_status.OLDEST))
             message = f"Kubernetes {there.link.version.git_version} is too old: {oldest} or later is needed"
             return Finding("False", names.VERSION_TOO_OLD, message)
         if item.spec.access.local is None and item.metadata.name not in self._claimed:
-            refusal = await self._claim(there)
+            mark = claim.Mark(self.city.hub_uid, item.metadata.name)
+            refusal = await claim.take(
+                self.city.carriers[there.ref], mark, lambda name: self.items.get(name) is not None
+            )
             if refusal is not None:
                 return refusal
             self._claimed.add(item.metadata.name)
         if not there.synced:
             return Finding("Unknown", _CONNECTING, "its objects are being read")
-        return None
-
-    async def _claim(self, there: cluster.Cluster) -> Finding | None:
-        """A cloud belongs to one hub: two that place on it would each take the other's room for free."""
-        try:
-            found = await there.api.get(resources.CONFIG_MAPS, names.HUB_CONFIG_MAP, names.SYSTEM_NAMESPACE)
-        except errors.NotFound:
-            return await self._mark(there)
-        except errors.KubeError as error:
-            return _trouble(error)
-        owner = found.data.get("hubUid", "")
-        if owner == self.city.hub_uid:
-            return None
-        message = (
-            f"ConfigMap {names.SYSTEM_NAMESPACE}/{names.HUB_CONFIG_MAP} there names the hub {owner or '(none)'}; "
-            "delete the Cloud on that hub, or that ConfigMap, if it is gone"
-        )
-        return Finding("False", names.CLAIMED_BY_OTHER_HUB, message)
-
-    async def _mark(self, there: cluster.Cluster) -> Finding | None:
-        meta = {
-            "name": names.HUB_CONFIG_MAP,
-            "namespace": names.SYSTEM_NAMESPACE,
-            "labels": {names.HUB_UID_LABEL: self.city.hub_uid},
-        }
-        mark = {"metadata": meta, "data": {"hubUid": self.city.hub_uid}}
-        try:
-            await self.city.carriers[there.ref].ensure_namespace(names.SYSTEM_NAMESPACE)
-            await there.api.create(resources.CONFIG_MAPS, mark)
-        except errors.KubeError as error:
-            return _trouble(error)
         return None
 
     def _cluster(self, item: cloud.Cloud) -> cluster.Cluster | None:
@@ -243,6 +215,8 @@ class Clouds:
         )
         at = ref if spec.access.local is None else city.HUB
         self.city.set_target(target, at, spec.node_profiles, draining=spec.draining)
+        if spec.access.local is None and ref in self.city.carriers:
+            self.city.carriers[ref].set_open(is_open=finding is None)
         self.city.targets[ref].examined = finding is None or finding.reason != _CONNECTING
         if was != (target.ready, spec.draining):
             self.city.wake_workloads()
@@ -301,7 +275,7 @@ class Clouds:
     async def _release(self, item: cloud.Cloud, there: cluster.Cluster | None) -> None:
         """Another hub may have it now."""
         if there is not None and there.ready and item.spec.access.local is None:
-            await clearing.delete_claim(there, self.city.hub_uid)
+            await claim.release(there, claim.Mark(self.city.hub_uid, item.metadata.name))
         await writing.finalizers(self.city.hub, kinds.CLOUDS, item, names.CLOUD_FINALIZER, present=False)
 
     async def _report_leave(self, item: cloud.Cloud) -> None:
@@ -313,10 +287,3 @@ class Clouds:
         status = cloud_status.status_of(item, view, dt.datetime.now(dt.UTC))
         if status != item.status:
             await writing.status(self.city.hub, kinds.CLOUDS, item, status)
-
-
-def _trouble(error: errors.KubeError) -> Finding:
-    """A refusal is for the owner to mend; silence is nobody's word."""
-    if isinstance(error, (errors.Forbidden, errors.Unauthorized)):
-        return Finding("False", names.FORBIDDEN, error.message)
-    return Finding("Unknown", names.UNREACHABLE, error.message)

@@ -83,6 +83,8 @@ class Record:
     ) -> None:
         """Take in an object from the cache, which may be older than what we wrote."""
         if _version(item) >= _version(self.item):
+            if item.status.placements != self.item.status.placements:
+                self.given = None  # another wrote them: the leader before us, in its last moment
             self.item = item
         reference = self.item.spec.algorithm_ref
         entry = algorithms(reference.name) if reference else None

@@ -1,0 +1,95 @@
+"""The mark that makes a cluster one Cloud of one hub: ConfigMap suanli-hub in suanli-system.
+
+Two that place on one cluster would each count the other's room as free, and two Clouds of one hub would take each
+other's objects for their own surplus. So nothing is applied or deleted in a cluster before it is marked.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from suanli_controller.api import core_v1, names
+from suanli_controller.core.cloud_status import Finding
+from suanli_controller.kube import errors, resources
+from suanli_controller.reconcile import carrier, cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Whose a cluster is."""
+
+    hub_uid: str
+    cloud: str  # the Cloud's name
+
+
+async def take(there: carrier.Carrier, mark: Mark, exists: Callable[[str], bool]) -> Finding | None:
+    """Mark a cluster as ours, or say why it cannot be; `exists` tells whether the hub has a Cloud of that name."""
+    api = there.there.api
+    try:
+        system = await api.get(resources.NAMESPACES, "kube-system")
+        if system.metadata.uid == mark.hub_uid:
+            message = "this kubeconfig leads to the hub itself: write access: {local: {}} instead"
+            return Finding("False", names.INVALID_KUBECONFIG, message)
+        found = await _read(there.there)
+        if found is None:
+            await there.ensure_namespace(names.SYSTEM_NAMESPACE)
+            await api.create(resources.CONFIG_MAPS, _body(mark))
+            return None
+        if (refusal := _refusal(found, mark, exists)) is None and found.data.get("cloud") != mark.cloud:
+            # replaced, not patched: the account in a cloud has no right to patch ConfigMaps
+            await api.replace(resources.CONFIG_MAPS, _body(mark, found.metadata.resource_version))
+    except errors.KubeError as error:
+        return trouble(error)
+    return refusal
+
+
+async def release(there: cluster.Cluster, mark: Mark) -> None:
+    """Take back our mark, and no other's."""
+    found = await _read(there)
+    if found is not None and found.data.get("hubUid") == mark.hub_uid and found.data.get("cloud") == mark.cloud:
+        meta = found.metadata
+        with contextlib.suppress(errors.NotFound):
+            await there.api.delete(
+                resources.CONFIG_MAPS,
+                meta.name,
+                meta.namespace,
+                uid=meta.uid,
+                resource_version=meta.resource_version,
+            )
+
+
+def trouble(error: errors.KubeError) -> Finding:
+    """A refusal is for the owner to mend; silence is nobody's word."""
+    if isinstance(error, (errors.Forbidden, errors.Unauthorized)):
+        return Finding("False", names.FORBIDDEN, error.message)
+    return Finding("Unknown", names.UNREACHABLE, error.message)
+
+
+async def _read(there: cluster.Cluster) -> core_v1.ConfigMap | None:
+    try:
+        return await there.api.get(resources.CONFIG_MAPS, names.HUB_CONFIG_MAP, names.SYSTEM_NAMESPACE)
+    except errors.NotFound:
+        return None
+
+
+def _refusal(found: core_v1.ConfigMap, mark: Mark, exists: Callable[[str], bool]) -> Finding | None:
+    where = f"ConfigMap {names.SYSTEM_NAMESPACE}/{names.HUB_CONFIG_MAP} there"
+    owner, other = found.data.get("hubUid", ""), found.data.get("cloud", mark.cloud)
+    if owner != mark.hub_uid:
+        message = f"{where} names the hub {owner or '(none)'}; delete that hub's Cloud, or this mark if it is gone"
+        return Finding("False", names.CLAIMED_BY_OTHER_HUB, message)
+    if other != mark.cloud and exists(other):
+        message = f"{where} says that this cluster is Cloud {other} already; delete one of the two Clouds"
+        return Finding("False", names.INVALID_KUBECONFIG, message)
+    return None
+
+
+def _body(mark: Mark, resource_version: str = "") -> dict[str, object]:
+    guard = {"resourceVersion": resource_version} if resource_version else {}
+    meta = {
+        **guard,
+        "name": names.HUB_CONFIG_MAP,
+        "namespace": names.SYSTEM_NAMESPACE,
+        "labels": {names.HUB_UID_LABEL: mark.hub_uid},
+    }
+    return {"metadata": meta, "data": {"hubUid": mark.hub_uid, "cloud": mark.cloud}}
