@@ -13,7 +13,7 @@ class Run:
     identity: str = ""  # of this replica in the Lease; empty: host name and a random part
     strategy: str = ""  # BinPack, Spread or Fragmentation; empty: Fragmentation for accelerators, else BinPack
     metrics: tuple[str, int] | None = ("127.0.0.1", 9480)  # where /metrics and /healthz are served; none: nowhere
-    view: tuple[str, int] | None = ("127.0.0.1", 0)  # where the leader streams what it knows; port 0: any that is free
+    view: tuple[str, int] | None = ("127.0.0.1", 0)  # where the leader streams what it knows; 0: any free port
     view_advertise: str = ""  # the host by which the dashboard reaches it; empty: where it listens
     log_format: str = field(default="auto")  # json, console, or auto: console on a terminal
     log_level: str = "info"
