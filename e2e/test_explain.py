@@ -43,7 +43,7 @@ def city(clusters: Clusters, core: Cluster) -> Iterator[City]:
     hub.create_nodes(fleet("phytium", 3, PHYTIUM))
     made = City(hub)
     made.register_local("district", nodeProfiles=PROFILES)
-    made.register(core, name="core", tier="Municipal")
+    made.join(core, "core", tier="Municipal")
     made.secret("lost", core.kubeconfig.read_bytes().replace(str(core.port).encode(), b"1"))
     made.cloud("lost", {"access": {"kubeconfigSecretRef": {"name": "lost"}}})
     hub.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})

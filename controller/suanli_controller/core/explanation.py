@@ -4,7 +4,6 @@ The decision is the controller's own (`placement.explain`); this module only tel
 documented in docs/explain.md and kept stable.
 """
 
-import dataclasses
 from collections.abc import Collection, Iterable
 
 import msgspec
@@ -64,7 +63,7 @@ def settle(builder: what_if.Builder, but: Collection[str]) -> None:
             wished = builder.demand_of(item, rules.ask_of(item))
         except rules.InvalidTemplate:
             continue  # it was given nothing, or keeps what it had
-        held.append(dataclasses.replace(wished, replicas=sum(wished.current.values())))
+        held.append(msgspec.structs.replace(wished, replicas=sum(wished.current.values())))
     placement.place(builder.fleet, held)
 
 

@@ -108,10 +108,10 @@ async def test_a_list_that_would_empty_the_box_is_asked_for_again() -> None:
 
 async def test_an_empty_list_is_not_believed_when_our_node_went_meanwhile() -> None:
     class Deleting(Hub):
-        async def request(self, method: str, path: str, **more: Any) -> bytes:
+        async def request(self, _method: str, path: str, **_more: Any) -> bytes:
             if sum("/pods" in one for one in self.asked) > 1:
                 self.uid = None
-            return await Hub.request(self, method, path, **more)
+            return await Hub.request(self, _method, path, **_more)
 
     pods = Pods("old")
     await _followed(Deleting([[]]), pods, "watch=1")

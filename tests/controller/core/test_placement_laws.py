@@ -1,6 +1,7 @@
 """Laws of the placement, over random small heterogeneous fleets; and brute force as the judge of counts and reasons."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
@@ -12,7 +13,7 @@ from scipy import optimize
 from tests import engine_fleets as fleets
 
 from suanli_controller.api import names
-from suanli_controller.core import demand, fleet, hardware, placement
+from suanli_controller.core import demand, fleet, fragmentation, hardware, placement, views
 
 ARCHS = ("amd64", "arm64")
 CLOUDS = tuple(fleets.cloud(f"c{i}", district=str(i % 2), provider=("x", "y")[i // 2]) for i in range(4))
@@ -237,20 +238,30 @@ def test_the_order_of_input_does_not_matter(
     assert answers[0] == answers[1]
 
 
+def _knowing(found: Iterable[hardware.NodeFacts], known: Iterable[demand.Ask]) -> fleet.Fleet:
+    where = fleet_of(found)
+    where.views = views.Views(where)
+    where.views.set_typical(Counter(fragmentation.shape_of(each) for ask in known for each in ask.variants))
+    return where
+
+
 @given(nodes(), st.lists(st.tuples(asks(spreads=0), st.booleans()), min_size=1, max_size=25), st.data())
 def test_what_is_kept_between_decisions_is_right_when_resources_grow_again(
     found: list[hardware.NodeFacts], steps: list[tuple[demand.Ask, bool]], data: st.DataObject
 ) -> None:
-    """Decisions on a fleet with a past equal those on one built anew with the same pods."""
-    where, live = fleet_of(found), dict[str, tuple[str, dict[str, int]]]()
+    """Decisions on a fleet with a past equal those on one built anew with the same pods.
+
+    What is typical is given to both: by what was asked before, Fragmentation judges on purpose.
+    """
     known = [ask for ask, _ in steps]
+    where, live = _knowing(found, known), dict[str, tuple[str, dict[str, int]]]()
     for number, (_, delete) in enumerate(steps):
         if delete and live:
             uid = data.draw(st.sampled_from(sorted(live)))
             where.remove_pod(uid)
             del live[uid]
         ask = data.draw(st.sampled_from(known))
-        fresh = fleet_of(found)
+        fresh = _knowing(found, known)
         for uid, (ref_and_node, requests) in live.items():
             ref, _, name = ref_and_node.partition(" ")
             fresh.set_pod(uid, ref, name, requests)
