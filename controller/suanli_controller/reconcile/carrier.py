@@ -6,7 +6,7 @@ nothing: what is wanted comes from `reconcile/workload`, the steps from `core/co
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -84,6 +84,14 @@ class Carrier:
     def concerns(self, workload_uid: str) -> bool:
         """Whether the cluster has something of a workload, or was told what to have."""
         return workload_uid in self._wants or bool(self.there.haves(workload_uid))
+
+    def behind(self, workload_uid: str) -> Iterator[convergence.Want]:
+        """What the cluster does not show as it is wanted: not applied yet, or applied and not seen yet."""
+        shown = {have.key: have for have in self.there.haves(workload_uid)}
+        for want in self._wants[workload_uid].objects if workload_uid in self._wants else ():
+            have = shown.get(want.key)
+            if have is None or have.content != want.content or have.replicas != want.replicas:
+                yield want
 
     def is_settled(self, workload_uid: str) -> bool:
         """Whether everything of a workload that was to go has gone."""

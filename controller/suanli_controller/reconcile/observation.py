@@ -1,5 +1,6 @@
 """What the clusters show of one workload, by target. Reads caches; decides and writes nothing."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -89,7 +90,16 @@ def problems(here: city.City, uid: str) -> Mapping[str, Problem]:
 def report(here: city.City, record: Record) -> workload_status.Report:
     """All that a workload's status is made of."""
     standing = record.given.standing if record.given else {}
-    found = seen(here, record.uid)
+    behind = {
+        (want.target, want.manifest["metadata"]["labels"][names.VARIANT_LABEL])
+        for each in here.carriers.values()
+        for want in each.behind(record.uid)
+    }
+    found = {
+        # an object that still shows the former template is complete, but not what the workload is now
+        place: dataclasses.replace(one, current=False) if place in behind else one
+        for place, one in seen(here, record.uid).items()
+    }
     return workload_status.Report(
         wished=record.given.wished if record.given else {},
         seen=found,
