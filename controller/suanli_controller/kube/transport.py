@@ -102,15 +102,17 @@ class Transport:
         body: bytes | None,
         limit: aiohttp.ClientTimeout,
     ) -> bytes:
-        for again in (True, False):
-            try:
-                async with self._open(_METHODS.get(verb, verb), path, query, headers, body, limit) as response:
-                    return await response.read()
-            except errors.Unauthorized:
-                # Not processed, so safe to send again; a token that was renewed meanwhile is worth one more try.
-                if not again or not await self._renewed():
-                    raise
-        raise AssertionError  # pragma: no cover  # the second round returns or raises
+        async def once() -> bytes:
+            async with self._open(_METHODS.get(verb, verb), path, query, headers, body, limit) as response:
+                return await response.read()
+
+        try:
+            return await once()
+        except errors.Unauthorized:
+            # Not processed, so safe to send again; a token that was renewed meanwhile is worth one more try.
+            if not await self._renewed():
+                raise
+        return await once()
 
     async def _renewed(self) -> bool:
         before = await self.connection.source.current()
