@@ -35,14 +35,15 @@ class View:
         self.sandboxes: dict[str, observed.SandboxRecord] = {}
         self.containers: dict[str, observed.ContainerRecord] = {}
         self._watched: dict[str, int] = {}
-        self._settling: set[asyncio.Task[None]] = set()
+        self._settling: dict[str, asyncio.Task[None]] = {}
+        self._unseen: set[str] = set()  # alive, says the runtime, under pids that are not ours to see
         self.sees_deaths = hasattr(os, "pidfd_open")
 
     def close(self) -> None:
         """Watch nothing any more."""
         for key in list(self._watched):
             self._unwatch(key)
-        for task in self._settling:
+        for task in self._settling.values():
             task.cancel()
 
     def of(self, uid: str) -> tuple[tuple[observed.SandboxRecord, ...], tuple[observed.ContainerRecord, ...]]:
@@ -122,17 +123,21 @@ class View:
 
     def _forget(self, key: str) -> None:
         self._unwatch(key)
+        self._unseen.discard(key)
         gone = self.sandboxes.pop(key, None) or self.containers.pop(key, None)
         if gone is not None:
             self._changed(gone.pod_uid)
 
     def _watch(self, key: str, pid: int) -> None:
-        if key in self._watched or not self.sees_deaths:
+        if not self.sees_deaths or key in self._watched or key in self._settling or key in self._unseen:
             return
         try:
             descriptor = os.pidfd_open(pid) if pid else -1
+        except ProcessLookupError:
+            self._died(key)  # it was faster than we: a container that ends at once
+            return
         except OSError:
-            descriptor = -1  # another pid namespace, an old kernel, or dead already: the list will tell
+            descriptor = -1  # an old kernel: the list will tell
         if descriptor >= 0:
             self._watched[key] = descriptor
             asyncio.get_running_loop().add_reader(descriptor, self._died, key)
@@ -145,12 +150,13 @@ class View:
 
     def _died(self, key: str) -> None:
         self._unwatch(key)
-        task = asyncio.ensure_future(self._settle(key))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+        self._settling[key] = task = asyncio.ensure_future(self._settle(key))
+        task.add_done_callback(lambda _: self._settling.pop(key))
 
     async def _settle(self, key: str) -> None:
-        """Until the runtime knows of the death too: it learns of it a moment later than we do."""
+        """Until the runtime knows of the death too: it learns of it a moment later than we do. Where it never does,
+        its pids are of another namespace, and the list will tell.
+        """
         for _ in range(SETTLE_TRIES):
             with contextlib.suppress(errors.RuntimeFault):
                 if key in self.sandboxes:
@@ -159,8 +165,8 @@ class View:
                     await self.look_at_container(key, self.containers[key].sandbox_id)
             if not self._alive(key):
                 return
-            self._unwatch(key)
             await asyncio.sleep(SETTLE_SECONDS)
+        self._unseen.add(key)
 
     async def _settle_sandbox(self, key: str) -> None:
         record = await self._runtime.sandbox(key)
