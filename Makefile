@@ -55,9 +55,12 @@ test: lint test-unit test-e2e ## all that a change must pass: lint, unit, proper
 test-unit: setup page ## unit, property and contract tests: no cluster
 	$(PYTEST) -m "not long" tests
 
+# Tests wait for clusters more than they compute: two files at a time, each with clusters of its own.
+E2E_WORKERS ?= 2
+
 .PHONY: test-e2e
-test-e2e: system-packages tools page ## tests on real API servers, containers and browser
-	$(PYTEST) -m "not long" e2e
+test-e2e: system-packages tools page ## tests on real API servers, containers and browser; E2E_WORKERS=0: one by one
+	$(PYTEST) -m "not long" --numprocesses $(E2E_WORKERS) --dist loadfile e2e
 
 .PHONY: test-long
 test-long: system-packages tools page ## what waits for minutes: long outages, soak

@@ -161,10 +161,14 @@ class Containerd:
         return done.stdout
 
     def _answers(self) -> bool:
-        with contextlib.suppress(RuntimeError):
-            self.ctr("version")
+        """Whether it serves CRI. It runs on without where that cannot be loaded: for want of inotify instances, say."""
+        try:
+            rows = [line.split() for line in self.ctr("plugins", "list").splitlines()]
+        except RuntimeError:
+            return False  # not up yet
+        if ["ok"] in [row[3:] for row in rows if row[:2] == ["io.containerd.grpc.v1", "cri"]]:
             return True
-        return False
+        raise RuntimeError("containerd without CRI: " + (self.root / "log").read_text()[-2000:])
 
     async def _clear(self) -> None:
         runtime = client.Runtime(self.socket)

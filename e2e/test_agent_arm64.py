@@ -89,8 +89,7 @@ def arm64() -> str:
 
 @pytest.fixture(scope="module")
 def hub(clusters: Clusters) -> Iterator[Cluster]:
-    cluster = clusters.start("arm64")
-    with boxes.controllers(cluster):
+    with clusters.running("arm64") as cluster, boxes.controllers(cluster):
         boxes.make_site(cluster, "harbour")
         yield cluster
 

@@ -39,8 +39,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[suanli_contain
 
 @pytest.fixture(scope="module")
 def hub(clusters: Clusters) -> Iterator[Cluster]:
-    cluster = clusters.start("endpoints")
-    with boxes.controllers(cluster):
+    with clusters.running("endpoints") as cluster, boxes.controllers(cluster):
         boxes.make_site(cluster, "yard")
         yield cluster
 

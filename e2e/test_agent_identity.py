@@ -24,8 +24,7 @@ MERGE = "application/merge-patch+json"
 
 @pytest.fixture(scope="module")
 def hub(clusters: Clusters) -> Iterator[Cluster]:
-    cluster = clusters.start("identity")
-    with boxes.controllers(cluster):
+    with clusters.running("identity") as cluster, boxes.controllers(cluster):
         boxes.make_site(cluster, "a")
         boxes.make_site(cluster, "b")
         yield cluster

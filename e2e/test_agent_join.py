@@ -46,8 +46,7 @@ int gettimeofday(struct timeval *out, void *zone) {
 
 @pytest.fixture(scope="module")
 def hub(clusters: Clusters) -> Iterator[Cluster]:
-    cluster = clusters.start("boxes")
-    with boxes.controllers(cluster):
+    with clusters.running("boxes") as cluster, boxes.controllers(cluster):
         boxes.make_site(cluster, "north", district="370811", clearance="Important", nodeLabels={"role": "camera"})
         yield cluster
 

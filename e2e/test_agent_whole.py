@@ -25,12 +25,12 @@ NODE = "pole-1"
 
 @pytest.fixture(scope="module")
 def city(clusters: Clusters) -> Iterator[City]:
-    hub = clusters.start("whole")
-    made = City(hub)
-    with Operator(clusters, hub, controller.account(hub)) as operator:
-        made.operator = operator
-        boxes.make_site(hub, "pole", district="370811", clearance="Important")
-        yield made
+    with clusters.running("whole") as hub:
+        made = City(hub)
+        with Operator(clusters, hub, controller.account(hub)) as operator:
+            made.operator = operator
+            boxes.make_site(hub, "pole", district="370811", clearance="Important")
+            yield made
 
 
 @pytest.fixture(scope="module")

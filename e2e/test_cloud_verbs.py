@@ -20,12 +20,10 @@ WORKLOADS = "/apis/suanli.io/v1alpha1/namespaces/default/computeworkloads"
 
 @pytest.fixture(scope="module")
 def pair(clusters: Clusters) -> Iterator[tuple[Cluster, Cluster]]:
-    names = ("verbs-hub", "verbs-cloud")
-    hub, cloud = (clusters.start(name, Options(without=frozenset({SCHEDULER, KWOK}))) for name in names)
-    controller.install(hub)
-    yield hub, cloud
-    for name in names:
-        clusters.remove(name)
+    options = Options(without=frozenset({SCHEDULER, KWOK}))
+    with clusters.running("verbs-hub", options) as hub, clusters.running("verbs-cloud", options) as cloud:
+        controller.install(hub)
+        yield hub, cloud
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ CASES = 25  # for each route; the whole of it takes half a minute
 
 @pytest.fixture(scope="module")
 def city(clusters: Clusters) -> Iterator[stage.City]:
-    hub = clusters.start("centre-api", Options(without=frozenset({KWOK, SCHEDULER})))
-    with stage.city(hub, clusters.folder) as shown:
+    options = Options(without=frozenset({KWOK, SCHEDULER}))
+    with clusters.running("centre-api", options) as hub, stage.city(hub, clusters.folder) as shown:
         yield shown
 
 

@@ -74,8 +74,12 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(clusters: Clusters) -> Iterator[Shown]:
-    hub = clusters.start("centre-hub", Options(without=frozenset({KWOK, SCHEDULER})))
-    cloud = clusters.start("centre-cloud")
+    options = Options(without=frozenset({KWOK, SCHEDULER}))
+    with clusters.running("centre-hub", options) as hub, clusters.running("centre-cloud") as cloud:
+        yield from _shown(clusters, hub, cloud)
+
+
+def _shown(clusters: Clusters, hub: Cluster, cloud: Cluster) -> Iterator[Shown]:
     cloud.create_nodes(fleet("kunpeng", 5, KUNPENG) + fleet("intel", 4, INTEL))
     controller.install(hub)
     hub.apply(*yaml.safe_load_all(CENTRE.read_text()), ALGORITHM)

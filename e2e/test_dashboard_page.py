@@ -28,8 +28,8 @@ PATIENCE = 30 * SECONDS  # on a busy machine; what must be quick is measured in 
 
 @pytest.fixture(scope="module")
 def city(clusters: Clusters) -> Iterator[stage.City]:
-    hub = clusters.start("centre", Options(without=frozenset({KWOK, SCHEDULER})))
-    with stage.city(hub, clusters.folder) as shown:
+    options = Options(without=frozenset({KWOK, SCHEDULER}))
+    with clusters.running("centre", options) as hub, stage.city(hub, clusters.folder) as shown:
         yield shown
 
 

@@ -30,25 +30,23 @@ BUILDS = [
 @pytest.fixture(scope="module")
 def core(clusters: Clusters) -> Iterator[Cluster]:
     """A municipal cloud: two Kunpeng nodes and an Intel one."""
-    made = clusters.start("explain-core", Options(heartbeat_factor=50))
-    made.create_nodes([*fleet("kunpeng", 2, KUNPENG), *fleet("intel", 1, INTEL)])
-    yield made
-    clusters.remove("explain-core")
+    with clusters.running("explain-core", Options(heartbeat_factor=50)) as made:
+        made.create_nodes([*fleet("kunpeng", 2, KUNPENG), *fleet("intel", 1, INTEL)])
+        yield made
 
 
 @pytest.fixture(scope="module")
 def city(clusters: Clusters, core: Cluster) -> Iterator[City]:
     """The hub: its own three unlabelled Phytium nodes are a district cloud; another cloud cannot be reached."""
-    hub = clusters.start("explain-hub", Options(heartbeat_factor=50))
-    hub.create_nodes(fleet("phytium", 3, PHYTIUM))
-    made = City(hub)
-    made.register_local("district", nodeProfiles=PROFILES)
-    made.join(core, "core", tier="Municipal")
-    made.secret("lost", core.kubeconfig.read_bytes().replace(str(core.port).encode(), b"1"))
-    made.cloud("lost", {"access": {"kubeconfigSecretRef": {"name": "lost"}}})
-    hub.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    yield made
-    clusters.remove("explain-hub")
+    with clusters.running("explain-hub", Options(heartbeat_factor=50)) as hub:
+        hub.create_nodes(fleet("phytium", 3, PHYTIUM))
+        made = City(hub)
+        made.register_local("district", nodeProfiles=PROFILES)
+        made.join(core, "core", tier="Municipal")
+        made.secret("lost", core.kubeconfig.read_bytes().replace(str(core.port).encode(), b"1"))
+        made.cloud("lost", {"access": {"kubeconfigSecretRef": {"name": "lost"}}})
+        hub.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        yield made
 
 
 def manifest(name: str = "detect", **spec: Any) -> Json:

@@ -12,20 +12,17 @@ SITES = "/apis/suanli.io/v1alpha1/edgesites"
 
 @pytest.fixture(scope="module")
 def city(clusters: Clusters) -> Iterator[City]:
-    hub = clusters.start("rbac-hub")
-    cloud = clusters.start("rbac-cloud")
-    for member in (hub, cloud):
-        member.create_nodes(fleet("node", 2, SimulatedNode(name="")))
-    made = City(hub)
-    controller.join(hub, cloud, "--clearance", "Core")
-    made.register_local("local")
-    with Operator(clusters, hub, controller.account(hub)) as operator:
-        made.operator = operator
-        for name in ("rbac-cloud", "local"):
-            made.until_cloud(name, "True", "Connected")
-        yield made
-    for name in ("rbac-hub", "rbac-cloud"):
-        clusters.remove(name)
+    with clusters.running("rbac-hub") as hub, clusters.running("rbac-cloud") as cloud:
+        for member in (hub, cloud):
+            member.create_nodes(fleet("node", 2, SimulatedNode(name="")))
+        made = City(hub)
+        controller.join(hub, cloud, "--clearance", "Core")
+        made.register_local("local")
+        with Operator(clusters, hub, controller.account(hub)) as operator:
+            made.operator = operator
+            for name in ("rbac-cloud", "local"):
+                made.until_cloud(name, "True", "Connected")
+            yield made
 
 
 def refusals(city: City) -> list[str]:

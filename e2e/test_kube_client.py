@@ -31,8 +31,8 @@ from suanli_proxy import Proxy
 
 @pytest.fixture(scope="module")
 def cluster(clusters: Clusters) -> Iterator[Cluster]:
-    yield clusters.start("kube-client", Options(without=frozenset({SCHEDULER, KWOK})))
-    clusters.remove("kube-client")
+    with clusters.running("kube-client", Options(without=frozenset({SCHEDULER, KWOK}))) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

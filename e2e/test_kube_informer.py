@@ -25,8 +25,9 @@ QUICK = informer.Settings(retry=Backoff(first=0.05, longest=0.4), settled_second
 
 @pytest.fixture(scope="module")
 def cluster(clusters: Clusters) -> Iterator[Cluster]:
-    yield clusters.start("kube-informer", Options(without=frozenset({CONTROLLER_MANAGER, SCHEDULER, KWOK})))
-    clusters.remove("kube-informer")
+    options = Options(without=frozenset({CONTROLLER_MANAGER, SCHEDULER, KWOK}))
+    with clusters.running("kube-informer", options) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

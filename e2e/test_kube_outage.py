@@ -20,8 +20,9 @@ QUICK = elector.Settings(lease_seconds=4, renew_seconds=2, retry_seconds=0.2, re
 
 @pytest.fixture(scope="module")
 def cluster(clusters: Clusters) -> Iterator[Cluster]:
-    yield clusters.start("kube-outage", Options(without=frozenset({CONTROLLER_MANAGER, SCHEDULER, KWOK})))
-    clusters.remove("kube-outage")
+    options = Options(without=frozenset({CONTROLLER_MANAGER, SCHEDULER, KWOK}))
+    with clusters.running("kube-outage", options) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

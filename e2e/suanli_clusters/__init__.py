@@ -27,6 +27,7 @@ removed; what SIGKILL leaves behind is cleared by the next run. Linux only: the 
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -78,6 +79,15 @@ class Clusters:
         self._clusters[name] = cluster
         cluster.create()
         return cluster
+
+    @contextlib.contextmanager
+    def running(self, name: str, options: Options | None = None) -> Iterator[Cluster]:
+        """A cluster for the length of an inner block. Raises as `start`."""
+        cluster = self.start(name, options)
+        try:
+            yield cluster
+        finally:
+            self.remove(name)
 
     def remove(self, name: str) -> None:
         """End one cluster before the block ends."""

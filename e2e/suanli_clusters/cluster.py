@@ -20,6 +20,7 @@ from suanli_clusters.nodes import SimulatedNode
 from suanli_clusters.waiting import until
 
 API_SERVER = "kube-apiserver"
+NOT_READY = "node.kubernetes.io/not-ready"
 
 START_SECONDS = 180
 """A start takes 4 s on an idle machine; a busy one with 2 cores has been seen to take a minute."""
@@ -196,7 +197,7 @@ class Cluster(Member):
         return _write_private(self._run / f"{self.name}-at-{host.replace(':', '_')}.kubeconfig", whole)
 
     def create_nodes(self, wanted: Iterable[SimulatedNode], ready: bool = True) -> None:
-        """Make simulated nodes over many connections, and wait until all are Ready, unless told not to."""
+        """Make simulated nodes over many connections, and wait until pods can be bound to all, unless told not to."""
         objects = [nodes.node_object(node) for node in wanted]
         self.api.post_all("/api/v1/nodes", objects)
         if ready:
@@ -204,7 +205,11 @@ class Cluster(Member):
             until(lambda: names <= self.ready_nodes(), f"{len(names)} nodes Ready in {self.name}", 120, every=0.3)
 
     def ready_nodes(self) -> set[str]:
-        return {node["metadata"]["name"] for node in self.api.items("/api/v1/nodes") if _is_ready(node)}
+        """Names of the nodes that are Ready and, where there are controllers to do it, have lost the taint that says
+        they are not: it goes a moment later.
+        """
+        tainted = NOT_READY if config.CONTROLLER_MANAGER not in self.options.without else ""
+        return {node["metadata"]["name"] for node in self.api.items("/api/v1/nodes") if _is_ready(node, tainted)}
 
     def remove(self) -> None:
         """End its processes and delete its data; other clusters of the run stay."""
@@ -258,6 +263,8 @@ class Cluster(Member):
         return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-1500:]}" for path in found)
 
 
-def _is_ready(node: Mapping[str, Any]) -> bool:
+def _is_ready(node: Mapping[str, Any], tainted: str) -> bool:
     conditions = node.get("status", {}).get("conditions", ())
+    if any(taint["key"] == tainted for taint in node["spec"].get("taints", ())):
+        return False
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
