@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from suanli_agent import state
+from suanli_agent import state, tasks
 from suanli_agent.core import env, objects
 from suanli_agent.pods import (
     context,
@@ -81,9 +81,7 @@ class PodManager:
 
     async def stop(self) -> None:
         """Stop supervising."""
-        for task in self._loops:
-            task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await tasks.end(self._loops)
         await asyncio.gather(*(one.close() for one in self._workers.values()))
         self._view.close()
 

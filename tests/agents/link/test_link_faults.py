@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from suanli_agent import settings
+from suanli_agent import settings, tasks
 from suanli_agent.link import backoff, dial, http, identity, link, pki, server
 from suanli_agent.pods import ports
 
@@ -119,7 +119,7 @@ async def refused_box(folder: Path, hub: MoodyHub) -> AsyncIterator[identity.Ide
     try:
         yield kept
     finally:
-        task.cancel()
+        await tasks.end([task])
         client.drop()
         listening.close()
 

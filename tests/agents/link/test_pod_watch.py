@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from suanli_agent import tasks
 from suanli_agent.link import watch
 from suanli_agent.pods import ports
 
@@ -79,8 +80,7 @@ async def _followed(hub: Hub, pods: Pods, seen: str, times: int = 1) -> watch.Po
     while sum(seen in path for path in hub.asked) < times:  # noqa: ASYNC110 - the stand-in tells no one
         await asyncio.sleep(0)
     await asyncio.sleep(0.1)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await tasks.end([task])
     return made
 
 
