@@ -51,6 +51,9 @@ class NoPods:
     def link_restored(self) -> None:
         """Nothing waits."""
 
+    def newest_version(self) -> int:
+        return 0
+
     def views(self) -> list[ports.PodView]:
         return []
 

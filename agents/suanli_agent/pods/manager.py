@@ -122,6 +122,11 @@ class PodManager:
         for one in self._workers.values():
             one.reporter.retry()
 
+    def newest_version(self) -> int:
+        """See ports.Pods."""
+        versions = [one.pod.metadata.resource_version for one in self._workers.values()]
+        return max((int(version) for version in versions if version.isdecimal()), default=0)
+
     def _take(self, raw: bytes, *, keep: bool) -> str:
         """Start or update the worker of a pod; its uid. What cannot be read is logged and left as it is."""
         try:
