@@ -1,10 +1,11 @@
-"""What the edge agent costs: memory, CPU while idle, time from bind to Running, writes to disk. One run, one
-machine.
+"""What the edge agent costs beside the real kubelet: memory, CPU while idle, time from bind to Running, writes to
+disk.
 
-    python benchmarks/agent.py [--seconds 300] [--pods 10] [--starts 30] [--kubelet PROGRAM]
+    python benchmarks/agent.py [--minutes 5] [--pods 10] [--starts 30] [--only suanli-agent|kubelet]
 
-With --kubelet (a kubelet of the hub's version) the same is measured with the real kubelet on a containerd of its
-own, one after the other, so that both meet the same machine.
+One after the other, each with a containerd of its own, on one hub and in one run, so that both meet the same machine.
+The kubelet is built from e2e/nodeconformance's Go module, or KUBELET names a program. Needs root and what
+e2e/suanli_containerd.py names.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import os
 import shutil
 import socket
 import ssl
+import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -31,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 import suanli_boxes as boxes
 import suanli_containerd as sc
+from nodeconformance import build
 from suanli_clusters import Cluster, Clusters, until
 
 NODE = "bench"
@@ -68,7 +72,7 @@ def memory(pid: int) -> dict[str, float]:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         name, amount, *_ = line.split()
         fields[name.rstrip(":")] = int(amount) / 1024
-    return {"rss_mib": round(fields["Rss"], 1), "pss_mib": round(fields["Pss"], 1)}
+    return {"RSS MiB": round(fields["Rss"], 1), "PSS MiB": round(fields["Pss"], 1)}
 
 
 def ticks(pid: int) -> int:
@@ -89,8 +93,8 @@ def idle(pid: int, seconds: float) -> dict[str, float]:
     cpu = 100 * (ticks(pid) - before) / TICKS / took
     return {
         **memory(pid),
-        "cpu_percent": round(cpu, 3),
-        "written_kib_per_hour": round((written(pid) - bytes_before) / 1024 / took * 3600, 1),
+        "CPU %": round(cpu, 3),
+        "written KiB/hour": round((written(pid) - bytes_before) / 1024 / took * 3600, 1),
     }
 
 
@@ -130,8 +134,8 @@ def _way(hub: Cluster) -> tuple[tuple[str, int], ssl.SSLContext]:
     return (parts.hostname or "", parts.port or 443), context
 
 
-def starts(hub: Cluster, count: int, *, at_once: bool) -> dict[str, Any]:
-    """Milliseconds from the bind (the pod is made with its node) to Running as a watch sees it."""
+def starts(hub: Cluster, count: int, *, at_once: bool) -> list[int]:
+    """Sorted milliseconds from the bind (the pod is made with its node) to Running as a watch sees it."""
     watch, made = Watch(hub), {}
     names = [f"start-{'b' if at_once else 's'}{number}" for number in range(count)]
     for name in names:
@@ -142,26 +146,89 @@ def starts(hub: Cluster, count: int, *, at_once: bool) -> dict[str, Any]:
             hub.kubectl("delete", "pod", name, "--wait=false")
             until(functools.partial(watch.gone.get, name), f"{name} to go", seconds=60)
     until(lambda: len(watch.running) >= count, "all to run", seconds=120)
-    took = sorted(1000 * (watch.running[name] - made[name]) for name in names)
+    took = sorted(round(1000 * (watch.running[name] - made[name])) for name in names)
     if at_once:
         hub.kubectl("delete", "pods", "-l", "bench=1", "--wait=true")
-    return {"p50_ms": round(took[count // 2]), "p99_ms": round(took[-1]), "n": count}
+    return took
 
 
 # --- the two agents
 
 
 @contextlib.contextmanager
-def our_agent(hub: Cluster, containerd: sc.Containerd, folder: Path) -> Iterator[int]:
-    """A joined box; the daemon's pid."""
+def joined(hub: Cluster, containerd: sc.Containerd, folder: Path) -> Iterator[boxes.Box]:
+    """A box that has joined: its Node, and the node's own certificate in its kubeconfig."""
     with boxes.controllers(hub):
         boxes.make_site(hub, "bench", district="370811", taints=[])
         box = boxes.Box(folder / "box", NODE, containerd.socket, listen=_free_port())
         box.join(boxes.token_line(hub, "bench"), "--ca-file", str(boxes.ca_file(hub, folder)))
-        with box.running():
-            assert box.process is not None
-            yield box.process.pid
+        yield box
     hub.kubectl("delete", "node", NODE, "--ignore-not-found")
+
+
+@contextlib.contextmanager
+def our_agent(hub: Cluster, containerd: sc.Containerd, folder: Path) -> Iterator[int]:
+    """The daemon's pid."""
+    with joined(hub, containerd, folder) as box, box.running():
+        assert box.process is not None
+        yield box.process.pid
+
+
+@contextlib.contextmanager
+def kubelet(hub: Cluster, containerd: sc.Containerd, folder: Path) -> Iterator[int]:
+    """The real kubelet under the same certificate; its pid."""
+    program = Path(os.environ.get("KUBELET") or build.kubelet())
+    with joined(hub, containerd, folder) as box:
+        settings = folder / "kubelet.json"
+        settings.write_text(json.dumps(kubelet_settings(hub, containerd, folder)))
+        command = [str(program), "--config", str(settings), "--kubeconfig", str(box.state / "kubeconfig")]
+        command += ["--hostname-override", NODE, "--root-dir", str(folder / "kubelet"), "--v", "1"]
+        command += ["--cert-dir", str(folder / "kubelet-pki"), "--node-ip", "127.0.0.1"]
+        with (folder / "kubelet.log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            yield process.pid
+        except BaseException:
+            sys.stderr.write((folder / "kubelet.log").read_text(errors="replace")[-3000:])
+            raise
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def kubelet_settings(hub: Cluster, containerd: sc.Containerd, folder: Path) -> dict[str, Any]:
+    """As kubeadm leaves it, but for what lets it live beside other things on a machine of any kind: folders and ports
+    of its own, cgroup v1, swap, and no images or pods thrown away for a full disk.
+    """
+    (folder / "logs").mkdir()
+    authority = str(hub.pki / "ca.crt")
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": authority},
+        },
+        "authorization": {"mode": "Webhook"},
+        "port": _free_port(),
+        "healthzPort": 0,
+        "podLogsDir": str(folder / "logs"),
+        "containerRuntimeEndpoint": f"unix://{containerd.socket}",
+        "cgroupDriver": "cgroupfs",
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        "featureGates": {"KubeletInUserNamespace": True},
+        "clusterDomain": "cluster.local",
+        "clusterDNS": ["10.0.0.10"],
+        "imageGCHighThresholdPercent": 100,
+        "imageGCLowThresholdPercent": 99,
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "makeIPTablesUtilChains": False,
+    }
+
+
+AGENTS = {"suanli-agent": our_agent, "kubelet": kubelet}
 
 
 def _free_port() -> int:
@@ -171,41 +238,70 @@ def _free_port() -> int:
 
 
 def measure(hub: Cluster, pid: int, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Everything about one agent."""
+    """Everything about one agent, by the names of TARGETS."""
     hub.kubectl("wait", "--for=condition=Ready", f"node/{NODE}", "--timeout=120s")
     time.sleep(20)  # until what starting costs is over
-    figures: dict[str, Any] = {"idle_0_pods": idle(pid, chosen.seconds)}
+    figures = {f"{name}, 0 pods": value for name, value in idle(pid, chosen.minutes * 60).items()}
     for number in range(chosen.pods):
         hub.api.post(PODS, pod(f"idle-{number}", probe=True))
     hub.kubectl("wait", "--for=condition=Ready", "pods", "--all", "--timeout=120s")
     time.sleep(10)
-    figures[f"idle_{chosen.pods}_pods"] = idle(pid, chosen.seconds)
+    figures |= {f"{name}, {chosen.pods} pods": value for name, value in idle(pid, chosen.minutes * 60).items()}
     hub.kubectl("delete", "pods", "--all", "--wait=true")
-    figures["start_one_at_a_time"] = starts(hub, chosen.starts, at_once=False)
-    figures["start_all_at_once"] = starts(hub, chosen.starts, at_once=True)
-    figures["after_all"] = memory(pid)
+    for what, at_once in (("one at a time", False), ("all at once", True)):
+        took = starts(hub, chosen.starts, at_once=at_once)
+        figures[f"start p50 ms, {what}"] = statistics.median(took)
+        figures[f"start p99 ms, {what}"] = took[-1]  # of so few the last hundredth is the longest
+    figures |= {f"{name}, after all": value for name, value in memory(pid).items()}
     return figures
 
 
+TARGETS = {
+    "RSS MiB, 0 pods": 40,
+    "RSS MiB, 10 pods": 40,
+    "RSS MiB, after all": 40,
+    "CPU %, 0 pods": 0.5,
+    "CPU %, 10 pods": 0.5,
+    "start p50 ms, one at a time": 200,
+    "start p99 ms, one at a time": 300,
+    "start p99 ms, all at once": 4000,
+}
+"""What the agent is to stay below."""
+
+
+def table(figures: dict[str, dict[str, Any]]) -> str:
+    """One row a figure: each agent, ours divided by the kubelet's, our target."""
+    ours, real = figures.get("suanli-agent", {}), figures.get("kubelet", {})
+    rows = [f"{'':32}{'suanli-agent':>14}{'kubelet':>10}{'ratio':>8}{'target':>8}"]
+    for name in ours or real:
+        both = name in ours and real.get(name)
+        ratio = f"{ours[name] / real[name]:.2f}" if both else ""
+        cells = (ours.get(name, ""), real.get(name, ""), ratio, TARGETS.get(name, ""))
+        rows.append(f"{name:32}{cells[0]:>14}{cells[1]:>10}{cells[2]:>8}{cells[3]:>8}")
+    return "\n".join(rows)
+
+
+def run(hub: Cluster, name: str, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Measure one of AGENTS on a containerd of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="agent-bench-"))
+    try:
+        with sc.running(folder / "c") as containerd, AGENTS[name](hub, containerd, folder) as pid:
+            return measure(hub, pid, chosen)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main() -> None:
-    """Print the figures as JSON."""
+    """Print the figures as a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=300, help="of idleness to measure over (default 300)")
+    parser.add_argument("--minutes", type=float, default=5, help="of idleness to measure over (default 5)")
     parser.add_argument("--pods", type=int, default=10, help="idle pods (default 10)")
     parser.add_argument("--starts", type=int, default=30, help="pods to start (default 30)")
+    parser.add_argument("--only", choices=AGENTS, help="one of the two alone")
     chosen = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="agent-bench-"))
-    containerd = sc.Containerd(folder / "c")
-    try:
-        containerd.start()
-        containerd.load_basics()
-        with Clusters("agent-bench") as clusters:
-            hub = clusters.start("hub")
-            with our_agent(hub, containerd, folder) as pid:
-                print(json.dumps({"suanli-agent": measure(hub, pid, chosen)}, indent=1))
-    finally:
-        containerd.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with Clusters("agent-bench") as clusters:
+        hub = clusters.start("hub")
+        print(table({name: run(hub, name, chosen) for name in AGENTS if chosen.only in (None, name)}))
 
 
 if __name__ == "__main__":

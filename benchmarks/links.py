@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent / "e2e"))
 
 import suanli_boxes as boxes
-from suanli_agent import settings
+from suanli_agent import settings, tasks
 from suanli_agent.link import identity, join, link, pki
 from suanli_agent.pods import ports
 from suanli_clusters import Cluster, Clusters
@@ -50,6 +50,9 @@ class NoPods:
 
     def link_restored(self) -> None:
         """Nothing waits."""
+
+    def newest_version(self) -> int:
+        return 0
 
     def views(self) -> list[ports.PodView]:
         return []
@@ -102,13 +105,11 @@ def counts(hub: Cluster) -> collections.Counter[tuple[str, str]]:
 
 @contextlib.asynccontextmanager
 async def following(links: Sequence[link.Link]) -> AsyncIterator[None]:
-    tasks = [asyncio.ensure_future(each.run()) for each in links]
+    running = [asyncio.ensure_future(each.run()) for each in links]
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(running)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

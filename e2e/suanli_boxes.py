@@ -45,8 +45,32 @@ async def _control(path: Path, started: threading.Event, stop: asyncio.Event) ->
         await everything.close()
 
 
+class Controllers:
+    """The running reconcilers of one hub."""
+
+    def __init__(self, hub: Cluster, loop: asyncio.AbstractEventLoop) -> None:
+        self.hub = hub
+        self._loop = loop
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """They decide nothing until the block ends: for what happens while the controller is away."""
+        go_on, holding = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            holding.set()
+            go_on.wait()
+
+        self._loop.call_soon_threadsafe(hold)
+        assert holding.wait(30)
+        try:
+            yield
+        finally:
+            go_on.set()
+
+
 @contextlib.contextmanager
-def controllers(hub: Cluster) -> Iterator[None]:
+def controllers(hub: Cluster) -> Iterator[Controllers]:
     """Run the reconcilers of sites and of certificate requests against `hub`, whose CRDs are applied first."""
     hub.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
     hub.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
@@ -55,7 +79,7 @@ def controllers(hub: Cluster) -> Iterator[None]:
     thread.start()
     assert started.wait(30)
     try:
-        yield
+        yield Controllers(hub, loop)
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(30)

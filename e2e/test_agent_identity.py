@@ -1,6 +1,7 @@
 """With one box's credentials nothing of another box can be read, changed or taken; the tables say what was tried."""
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cryptography.x509.oid import NameOID
 import suanli_boxes as boxes
 from suanli_boxes import Box, Caller
 from suanli_clusters import Cluster, Clusters, until
+from suanli_controller.core import approval
 
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
@@ -22,12 +24,20 @@ SECRETS = "/api/v1/namespaces/default/secrets"
 MERGE = "application/merge-patch+json"
 
 
+ROOT = Path(__file__).parent.parent
+
+
 @pytest.fixture(scope="module")
-def hub(clusters: Clusters) -> Iterator[Cluster]:
-    with clusters.running("identity") as cluster, boxes.controllers(cluster):
+def controllers(clusters: Clusters) -> Iterator[boxes.Controllers]:
+    with clusters.running("identity") as cluster, boxes.controllers(cluster) as running:
         boxes.make_site(cluster, "a")
         boxes.make_site(cluster, "b")
-        yield cluster
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hub(controllers: boxes.Controllers) -> Cluster:
+    return controllers.hub
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +206,10 @@ def test_a_box_reads_its_own_sites_recovery_token_and_no_other(hub: Cluster, as_
 
 
 def request(
-    common_name: str, organizations: tuple[str, ...] = ("system:nodes",), names: tuple[str, ...] = ()
+    common_name: str,
+    organizations: tuple[str, ...] = ("system:nodes",),
+    names: tuple[str, ...] = (),
+    key: ec.EllipticCurvePrivateKey | None = None,
 ) -> str:
     subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
     subject.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
@@ -204,7 +217,7 @@ def request(
     if names:
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         builder = builder.add_extension(alternatives, critical=False)
-    made = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    made = builder.sign(key or ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
     return base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
 
 
@@ -302,3 +315,65 @@ def test_tokens_may_post_requests_and_nothing_else(hub: Cluster, mine: Box, ca: 
         tried = [row for row in tried if row[1] != "/api/v1/namespaces/default/events"]
         allowed = [(method, path) for method, path, body in tried if _status(caller, method, path, body) != 403]
         assert allowed == []
+
+
+# --- what kubeadm sets up: nodes renew without us
+
+
+def test_a_renewal_that_others_approved_is_followed(
+    controllers: boxes.Controllers, hub: Cluster, mine: Box, folder: Path, ca: Path
+) -> None:
+    """Recovery asks for the pinned key, so a box whose pin stayed behind could never come back."""
+    caller = Caller(boxes.server(hub), ca, folder / "two/state/pki/client.pem")
+    role = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient"
+    hub.kubectl("create", "clusterrolebinding", "rotation", f"--clusterrole={role}", "--group=system:nodes")
+    key = ec.generate_private_key(ec.SECP256R1())
+    try:
+        with controllers.held():
+            code, made = caller("POST", CSRS, csr(request("system:node:two", key=key)))
+            assert code == 201, made
+            path = f"{CSRS}/{made['metadata']['name']}"
+            until(lambda: hub.api.get(path)["status"].get("certificate"), "a certificate without us", seconds=60)
+        der = key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        label = f"{GRANTED}/key-hash"
+        until(
+            lambda: hub.api.get("/api/v1/nodes/two")["metadata"]["labels"][label] == approval.key_hash(der),
+            "the pin to follow",
+            seconds=60,
+        )
+        hub.kubectl("patch", "edgesite", "a", "--type=merge", "--patch", '{"spec": {"provider": "city"}}')
+        said = "jsonpath={.status.conditions[0].message}"
+        until(
+            lambda: "selfnodeclient" in hub.kubectl("get", "edgesite", "a", "--output", said),
+            "the site to say what it means",
+            seconds=60,
+        )
+    finally:
+        hub.kubectl("delete", "clusterrolebinding", "rotation")
+
+
+def test_no_box_makes_a_node_of_its_own(hub: Cluster, as_one: Caller) -> None:
+    """policies/node-registration.yaml: refused for a box, let through for what is named as kubelets are, nothing to
+    others."""
+    own = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}
+    assert (
+        as_one("POST", "/api/v1/nodes", own)[0] == 409
+    )  # it is there already: only that keeps it from making one
+    policy = str(ROOT / "policies/node-registration.yaml")
+    hub.kubectl("apply", "--server-side", "-f", policy)
+    try:
+        until(lambda: as_one("POST", "/api/v1/nodes", own)[0] == 403, "the policy", seconds=60)
+        assert "made by suanli-controller" in as_one("POST", "/api/v1/nodes", own)[1]["message"]
+        assert as_one("PATCH", "/api/v1/nodes/one", TOUCH, MERGE)[0] == 200
+        hub.apply({**own, "metadata": {"name": "by-an-administrator"}})
+        names = {"data": {"kubelets": "worker-[0-9]+|one"}}
+        config = ("configmap", "suanli-node-registration", "--namespace=kube-system")
+        hub.kubectl("patch", *config, "--type=merge", "--patch", json.dumps(names))
+        until(lambda: as_one("POST", "/api/v1/nodes", own)[0] == 409, "kubelets to be let in", seconds=60)
+        names = {"data": {"kubelets": "on"}}
+        hub.kubectl("patch", *config, "--type=merge", "--patch", json.dumps(names))
+        until(lambda: as_one("POST", "/api/v1/nodes", own)[0] == 403, "the whole name to count", seconds=60)
+    finally:
+        hub.kubectl("delete", "-f", policy)

@@ -242,9 +242,8 @@ def test_joining_stays_shut_where_approval_is_automatic(hub: Cluster, tmp_path: 
 
 def sign(hub: Cluster, box: Box, ends: dt.datetime) -> None:
     """Give the box a certificate for the key that it has, of the hub's own CA, which ends at `ends`."""
-    pki = next(hub.kubeconfig.parent.rglob("ca.key")).parent
-    authority = x509.load_pem_x509_certificate((pki / "ca.crt").read_bytes())
-    signer: Any = serialization.load_pem_private_key((pki / "ca.key").read_bytes(), None)
+    authority = x509.load_pem_x509_certificate((hub.pki / "ca.crt").read_bytes())
+    signer: Any = serialization.load_pem_private_key((hub.pki / "ca.key").read_bytes(), None)
     whole = (box.state / "pki/client.pem").read_bytes()
     old = x509.load_pem_x509_certificate(whole)
     builder = x509.CertificateBuilder(old.issuer, old.subject, old.public_key(), x509.random_serial_number())

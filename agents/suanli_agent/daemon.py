@@ -17,7 +17,7 @@ from typing import Optional
 
 from suanli_agent import face as face_module
 from suanli_agent import settings as settings_module
-from suanli_agent import state
+from suanli_agent import state, tasks
 from suanli_agent.link import access, endpoints, link, pki, server
 from suanli_agent.pods import manager, ports
 from suanli_agent.pods import settings as pods_settings
@@ -94,16 +94,14 @@ class Daemon:
         notify("READY=1")
         log.info("node %s, hub %s", self.link.hub.node, self.link.hub.server)
         following = asyncio.ensure_future(self.link.run())
-        tasks = [asyncio.ensure_future(work) for work in (stop.wait(), self._leaving(), self._watchdog())]
+        own = [asyncio.ensure_future(work) for work in (stop.wait(), self._leaving(), self._watchdog())]
         try:
-            await asyncio.wait({following, *tasks[:2]}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({following, *own[:2]}, return_when=asyncio.FIRST_COMPLETED)
             if following.done():
                 following.result()  # a fault of ours: let systemd start us anew
         finally:
             notify("STOPPING=1")
-            for task in (following, *tasks):
-                task.cancel()
-            await asyncio.gather(following, *tasks, return_exceptions=True)
+            await tasks.end([following, *own])
             await self._close(local)
 
     async def _close(self, local: asyncio.AbstractServer) -> None:

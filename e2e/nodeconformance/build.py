@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from suanli_clusters import tools
+from suanli_clusters import tools, tools_build
 
 HERE = Path(__file__).parent
 PACKAGES = {
@@ -28,14 +28,36 @@ def programs() -> Path:
     """
     if os.environ.get(GIVEN):
         return Path(os.environ[GIVEN])
-    pinned = (HERE / "go.mod").read_bytes() + (HERE / "nodeconf" / "nodeconf_test.go").read_bytes()
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "suanli"
-    target = home / f"node-conformance-{hashlib.sha256(pinned).hexdigest()[:12]}"
+    target = _cached("node-conformance", HERE / "go.mod", HERE / "nodeconf" / "nodeconf_test.go")
     if not (target / "complete").exists():
         target.mkdir(parents=True, exist_ok=True)
         _build(target)
         (target / "complete").touch()
     return target
+
+
+def kubelet() -> Path:
+    """The kubelet of the same Kubernetes, for benchmarks/agent.py; built if need be (8 minutes)."""
+    program = _cached("kubelet", HERE / "go.mod", HERE / "go.sum") / "kubelet"
+    if not program.exists():
+        tools.say("building the kubelet")
+        unfinished = program.with_suffix(".new")
+        _go(
+            "build",
+            "-trimpath",
+            "-ldflags",
+            tools_build.linker_flags(),
+            "-o",
+            str(unfinished),
+            "k8s.io/kubernetes/cmd/kubelet",
+        )
+        unfinished.replace(program)
+    return program
+
+
+def _cached(what: str, *pinned: Path) -> Path:
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in pinned)).hexdigest()[:12]
+    return tools.cache() / f"{what}-{digest}"
 
 
 def module() -> Path:
@@ -44,10 +66,7 @@ def module() -> Path:
 
 
 def _build(target: Path) -> None:
-    version = tools.kubernetes_version()
-    major, minor, _ = version.removeprefix("v").split(".")
-    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    flags = "-s -w " + " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in values.items())
+    version, flags = tools.kubernetes_version(), tools_build.linker_flags()
     for name, package in PACKAGES.items():
         tools.say(f"node conformance: building {name}")
         _go("build", "-mod=mod", "-trimpath", "-ldflags", flags, "-o", str(target / name), package)

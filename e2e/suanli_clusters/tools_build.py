@@ -40,14 +40,12 @@ def make(wanted: Iterable[Tool], target: Path) -> Iterator[tuple[Tool, float]]:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(dir=target, prefix=".build-") as scratch:
             built = Path(scratch, tool.name)
-            _run(
-                tool, [str(go), "build", "-trimpath", "-ldflags", _linker_flags(), "-o", str(built), tool.package]
-            )
+            _run(tool, [str(go), "build", "-trimpath", "-ldflags", linker_flags(), "-o", str(built), tool.package])
             built.replace(target / tool.name)
         yield tool, time.monotonic() - started
 
 
-def _linker_flags() -> str:
+def linker_flags() -> str:
     """Without the version the API server calls itself v0.0.0-master, and clients misjudge what it can do."""
     version = tools.kubernetes_version()
     major, minor, _ = version.removeprefix("v").split(".")

@@ -14,13 +14,14 @@ import logging
 import pathlib
 from typing import Any, Callable, Optional, Tuple
 
-from suanli_agent.link import backoff, csr, http, pki
+from suanli_agent.link import backoff, csr, errors, http, pki
 from suanli_agent.pods import ports
 
 log = logging.getLogger(__name__)
 
 SITE_LABEL = "suanli.node-restriction.kubernetes.io/site"
 DECISION_SECONDS = 900.0  # a controller that restarts is back by then; afterwards a new request is posted
+REFUSED_SECONDS = 60.0  # the same where our certificate is in date: it may be taken again meanwhile
 LOOK_SECONDS = 3600.0  # between two looks at dates that are far away
 RECOVERY_CHECK_SECONDS = 86400.0
 
@@ -70,7 +71,7 @@ class Identity:
         return self.store.certificate("client")
 
     def refused(self) -> None:
-        """The hub answered 401: whatever our clock says, this certificate is no longer good."""
+        """The hub answered 401 to our certificate: it is asked again, then the recovery token is tried."""
         if not self._refused:
             self._refused = True
             self._soon.set()
@@ -82,6 +83,7 @@ class Identity:
     async def run(self) -> None:
         """Keep certificates current until cancelled."""
         while True:
+            self._soon.clear()  # before the step: what happens during it is looked at next
             try:
                 wait = await self.step()
                 self._backoff.succeeded()
@@ -96,7 +98,6 @@ class Identity:
                 wait = self._backoff.failed()
                 self.said = f"{self.said.split(':')[0]}: {error or 'no decision in time'}"
                 log.warning("identity: %s; again in %.0f s", self.said, wait)
-            self._soon.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._soon.wait(), wait)
 
@@ -107,8 +108,9 @@ class Identity:
             self.said = "lost: no certificate on disk; run `suanli-agent join` with a new token"
             return LOOK_SECONDS
         now = self.client.clock.now()
-        if self._refused or now >= certificate.not_after:
-            await self._recover(certificate)
+        expired = now >= certificate.not_after
+        if expired or await self._still_refused():
+            await self._recover(certificate, DECISION_SECONDS if expired else REFUSED_SECONDS)
         elif now >= renew_at(certificate):
             await self.renew(certificate)
         await self._serve(now)
@@ -126,9 +128,23 @@ class Identity:
     async def renew(self, certificate: pki.Certificate) -> None:
         """Ask for a certificate with a new key, now. Raises ports.HubError, csr.DeniedError, pki.KeysError."""
         self.said = "renewing"
-        await self._obtain(self.client, certificate, self.store.next_key("client"))
+        await self._obtain(self.client, certificate, self.store.next_key("client"), DECISION_SECONDS)
 
-    async def _recover(self, certificate: pki.Certificate) -> None:
+    async def _still_refused(self) -> bool:
+        """Ask anew with the certificate that we have: a hub that was restored, or that reads its CAs anew, refuses
+        what it takes again a moment later. Any answer but 401 says that it knows us.
+        """
+        if self._refused:
+            try:
+                await self.client.request("GET", f"/api/v1/nodes/{self.hub.node}")
+            except errors.UnauthorizedError:
+                return True
+            except (ports.NotFoundError, ports.ForbiddenError):
+                pass
+            self._refused = False
+        return False
+
+    async def _recover(self, certificate: pki.Certificate, patience: float) -> None:
         """Ask with the site's recovery token and the key that the hub knows."""
         self.said = "refused" if self._refused else "expired"
         try:
@@ -141,13 +157,13 @@ class Identity:
             self.hub.server, context, token=token, proxy=self.hub.proxy, hub_clock=self.client.clock
         )
         try:
-            await self._obtain(client, certificate, self._pinned_key())
+            await self._obtain(client, certificate, self._pinned_key(), patience)
         except csr.DeniedError as error:
             # A renewal that was cut short: it is the new key or the old one that the hub approved last.
             if error.reason != "KeyMismatch" or not self.store.next_key("client").exists():
                 raise
             self.store.next_key("client").unlink()
-            await self._obtain(client, certificate, self._pinned_key())
+            await self._obtain(client, certificate, self._pinned_key(), patience)
         finally:
             client.drop()
         self._refused = False
@@ -156,10 +172,12 @@ class Identity:
         pending = self.store.next_key("client")
         return pending if pending.exists() else self.store.copy_key("client") or pending
 
-    async def _obtain(self, client: http.Client, certificate: pki.Certificate, key: pathlib.Path) -> None:
+    async def _obtain(
+        self, client: http.Client, certificate: pki.Certificate, key: pathlib.Path, patience: float
+    ) -> None:
         made = await pki.keys("request", key=str(key), node=self.hub.node, addresses=[], names=[])
         asked = csr.Request(made["request"], csr.CLIENT_SIGNER, certificate.requested, self._machine_id)
-        pem, granted = await asyncio.wait_for(csr.obtain_within_cap(client, asked, log.info), DECISION_SECONDS)
+        pem, granted = await asyncio.wait_for(csr.obtain_within_cap(client, asked, log.info), patience)
         new = await self.store.install("client", pem, key, granted)
         self.client.use(self.store.context(clock_is_wrong(new, self._local_time())))
         log.info("identity: new certificate until %s", new.not_after)

@@ -12,6 +12,7 @@ import time
 from typing import Any, Awaitable, Callable, Dict, List, Optional
 
 from suanli_agent import settings as settings_module
+from suanli_agent import tasks
 from suanli_agent.link import dial, errors, events, http, identity, node, pki, reporter, watch
 from suanli_agent.link import hub as hub_module
 from suanli_agent.pods import ports
@@ -89,9 +90,7 @@ class Link:
         try:
             await asyncio.gather(*running)
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await tasks.end(running)
             self.client.drop()
 
     def _context(self) -> ssl.SSLContext:

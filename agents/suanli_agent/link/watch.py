@@ -1,8 +1,10 @@
 """The pods bound to this box: list, then watch; what counts as gone, and what never does.
 
-A pod that a list does not show is taken off the box only while our Node still has the uid that we know, and a list
-that would empty the box is asked for a second time: a hub restored from backup, or a Node deleted by mistake, must
-not stop work.
+A pod that a list does not show is taken off the box only while our Node still has the uid that we know, a list that
+would empty the box is asked for a second time, and one that is older than what we have seen takes nothing: a hub
+restored from backup, or a Node deleted by mistake, must not stop work. Such a hub knows nothing of newer pods; absence
+counts again once its resourceVersion has passed the highest that we have seen (etcd's revision: it only grows). One
+that was restored with its revision raised, as etcdutl can, is not to be told from a hub that deleted them.
 """
 
 from __future__ import annotations
@@ -63,6 +65,8 @@ class PodWatch:
         self._known_uid, self._answered, self._pause = known_uid, answered, pause
         self._path = f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node}"
         self._backoff = backoff.Backoff(first=1, cap=60)
+        self._newest = 0  # the highest resourceVersion that we have seen
+        self._behind = False  # the hub has not come to it again
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -85,7 +89,8 @@ class PodWatch:
 
     async def _list(self) -> str:
         version, found = await self._read()
-        if not await self.is_our_node():
+        self._behind = self._is_older(version)
+        if not await self.is_our_node() or self._behind:
             for pod in found:
                 self._pods.pod_changed(pod)  # more work may come; none may go
             return version
@@ -93,10 +98,19 @@ class PodWatch:
             log.warning("the hub lists no pod for this box, which runs some: asking again")
             await asyncio.sleep(self._pause)
             version, found = await self._read()
-            if not await self.is_our_node():  # deleted meanwhile, and its pods with it
+            if not await self.is_our_node() or self._is_older(version):  # changed meanwhile, and its pods with it
                 return version
         self._pods.set_desired(found)
+        self._newest = max(self._newest, _number(version))
         return version
+
+    def _is_older(self, version: str) -> bool:
+        """Whether the hub was, when it answered, at an earlier point than one that we have seen."""
+        self._newest = max(self._newest, self._pods.newest_version())
+        older = 0 < _number(version) < self._newest
+        if older and not self._behind:
+            log.warning("the hub is at version %s, we have seen %d: it takes nothing off", version, self._newest)
+        return older
 
     async def _read(self) -> Tuple[str, List[bytes]]:
         answer = await self._client.request("GET", self._path, seconds=30)
@@ -115,6 +129,8 @@ class PodWatch:
             return False
         known = self._known_uid()
         self.node_says = "" if uid == known else f"the hub's Node is another one (uid {uid}); work goes on"
+        if uid == known and self._behind:
+            self.node_says = "the hub is older than what it told before (restored from a backup?); work goes on"
         return bool(uid == known)
 
     # --- watch
@@ -134,6 +150,10 @@ class PodWatch:
                 *lines, buffer = (buffer + chunk).split(b"\n")
                 for line in lines:
                     version = await self._take(line) or version
+                if self._behind and _number(version) >= self._newest:
+                    return ""  # it has caught up: what a list does not show is gone
+                if not self._behind:
+                    self._newest = max(self._newest, _number(version))
 
     async def _take(self, line: bytes) -> str:
         """Act on one event; returns its resourceVersion."""
@@ -154,3 +174,8 @@ class PodWatch:
         """Whether a deletion is meant for us: pods of a deleted Node are deleted with it by garbage collection."""
         here: Any = any(view.uid == uid for view in self._pods.views())
         return not here or await self.is_our_node()
+
+
+def _number(version: str) -> int:
+    """A resourceVersion to compare; Kubernetes has promised since 1.35 that they are decimal numbers. 0: it is not."""
+    return int(version) if version.isdecimal() else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from suanli_agent import state
+from suanli_agent import state, tasks
 from suanli_agent.core import env, objects
 from suanli_agent.pods import (
     context,
@@ -60,6 +61,7 @@ class PodManager:
         self._starter = starter.Starter(self._ctx, self._view, self._needs, self._images)
         self._workers: dict[str, worker.Worker] = {}
         self._raw: dict[str, bytes] = {}
+        self._lasting: dict[str, bytes] = {}
         self._unread: set[str] = set()  # uids of pods in a form that we cannot read: what runs of them goes on
         self._early: list[str] = []
         self._adopted = False
@@ -81,9 +83,7 @@ class PodManager:
 
     async def stop(self) -> None:
         """Stop supervising."""
-        for task in self._loops:
-            task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await tasks.end(self._loops)
         await asyncio.gather(*(one.close() for one in self._workers.values()))
         self._view.close()
 
@@ -124,6 +124,11 @@ class PodManager:
         for one in self._workers.values():
             one.reporter.retry()
 
+    def newest_version(self) -> int:
+        """See ports.Pods."""
+        versions = [one.pod.metadata.resource_version for one in self._workers.values()]
+        return max((int(version) for version in versions if version.isdecimal()), default=0)
+
     def _take(self, raw: bytes, *, keep: bool) -> str:
         """Start or update the worker of a pod; its uid. What cannot be read is logged and left as it is."""
         try:
@@ -138,7 +143,7 @@ class PodManager:
         if self._raw.get(meta.uid) == raw:
             return meta.uid
         self._raw[meta.uid] = raw
-        if keep:
+        if self._differs(meta.uid, raw) and keep:
             self._ctx.store.put_pod(meta.uid, meta.namespace, meta.name, raw)
         known = self._workers.get(meta.uid)
         if known is not None:
@@ -147,6 +152,11 @@ class PodManager:
             self._workers[meta.uid] = worker.Worker(self._ctx, self._view, self._starter, pod, self._forget)
             self._begin(meta.uid)
         return meta.uid
+
+    def _differs(self, uid: str, raw: bytes) -> bool:
+        """Whether it is another pod than on disk, but for its status: our own words come back with each patch."""
+        before, self._lasting[uid] = self._lasting.get(uid), _lasting(raw)
+        return before != self._lasting[uid]
 
     def _update(self, known: worker.Worker, pod: objects.Pod) -> None:
         before = known.pod.metadata
@@ -162,8 +172,8 @@ class PodManager:
             self._early.append(uid)
 
     def _forget(self, uid: str) -> None:
-        self._workers.pop(uid, None)
-        self._raw.pop(uid, None)
+        for kept in (self._workers, self._raw, self._lasting):
+            kept.pop(uid, None)
 
     def _changed(self, uid: str) -> None:
         if uid in self._workers:
@@ -305,6 +315,19 @@ def _uid_of(raw: bytes) -> str:
         return msgspec.json.decode(raw, type=_Named).metadata.uid
     except msgspec.MsgspecError:
         return ""
+
+
+class _Lasting(msgspec.Struct):
+    metadata: dict[str, Any]
+    spec: msgspec.Raw = msgspec.Raw()
+
+
+def _lasting(raw: bytes) -> bytes:
+    """A digest of all in a pod that must outlive a restart; versions and who wrote what change with every status."""
+    found = msgspec.json.decode(raw, type=_Lasting)
+    for passing in ("resourceVersion", "managedFields"):
+        found.metadata.pop(passing, None)
+    return hashlib.sha256(msgspec.json.encode(found)).digest()
 
 
 def _pod_view(one: worker.Worker) -> ports.PodView:

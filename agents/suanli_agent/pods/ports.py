@@ -216,6 +216,9 @@ class Pods(Protocol):
     def link_restored(self) -> None:
         """The hub answers again: send what could not be sent, refresh what is old."""
 
+    def newest_version(self) -> int:
+        """The highest resourceVersion among the pods that are kept, also over a restart; 0 where there is none."""
+
     def views(self) -> list[PodView]:
         """Every pod that this box should run or is still stopping."""
 

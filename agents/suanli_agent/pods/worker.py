@@ -16,6 +16,7 @@ from typing import Any, Callable, Optional
 
 import msgspec
 
+from suanli_agent import tasks
 from suanli_agent.core import life, objects, observed, status, step, support
 from suanli_agent.pods import (
     checks,
@@ -102,11 +103,8 @@ class Worker:
         """Stop supervising; containers go on."""
         for prober in self._probers.values():
             prober.close()
-        tasks = [task for task in [self._loop, *self._tasks.values()] if task is not None]
-        for task in tasks:
-            task.cancel()
         self.reporter.close()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(task for task in [self._loop, *self._tasks.values()] if task is not None)
 
     @property
     def stopping(self) -> bool:
@@ -268,8 +266,7 @@ class Worker:
         finally:
             stopped.cancel()
             if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await tasks.end([task])
                 await self._view.refresh()
         if not task.cancelled():
             task.result()

@@ -7,7 +7,7 @@ our tokens or our boxes is nobody's business here: other kubelets have other app
 
 import base64
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +23,9 @@ SERVING_SIGNER: Final = "kubernetes.io/kubelet-serving"
 NODE_PREFIX: Final = "system:node:"
 NODES_GROUP: Final = "system:nodes"
 TOKEN_PREFIX: Final = "system:bootstrap:"  # noqa: S105  # a user name
+
+# The reasons of our own approvals of client certificates; `_approval` tells which is which.
+_OWN_APPROVALS: Final = frozenset({"RenewalApproved", "RecoveryApproved", "JoinApproved", "RejoinApproved"})
 
 _USAGES: Final = {
     CLIENT_SIGNER: {"digital signature", "client auth"},
@@ -367,6 +370,39 @@ def subject_node(csr: core_v1.CertificateSigningRequest) -> str:
         return _node_name(read(csr.spec.request))
     except MalformedError:
         return ""
+
+
+# --- certificates that others approve: kubeadm lets every node renew its own without us
+
+
+def approved_by_others(csr: core_v1.CertificateSigningRequest) -> bool:
+    """True for a client certificate that was issued to a box's request or a token's, but not on our word."""
+    if csr.spec.signer_name != CLIENT_SIGNER or not csr.status.certificate:
+        return False
+    if any(each.reason in _OWN_APPROVALS for each in csr.status.conditions):
+        return False
+    return bool(requesting_node(csr) or token_id(csr))
+
+
+def newest_key(csrs: Iterable[core_v1.CertificateSigningRequest], node: str) -> str:
+    """Hash of the key whose certificate was last asked for and issued to `node`; empty where there is none."""
+    issued = [
+        csr
+        for csr in csrs
+        if csr.spec.signer_name == CLIENT_SIGNER
+        and csr.status.certificate
+        and (requesting_node(csr) == node or token_id(csr))
+    ]
+    for csr in sorted(issued, key=_age, reverse=True):
+        if subject_node(csr) == node:
+            return read(csr.spec.request).key_hash
+    return ""
+
+
+def _age(csr: core_v1.CertificateSigningRequest) -> tuple[float, int]:
+    """Times are in whole seconds; within one the later write decides."""
+    made, version = csr.metadata.creation_timestamp, csr.metadata.resource_version
+    return made.timestamp() if made else 0.0, int(version) if version.isdecimal() else 0
 
 
 def _approval(case: Case) -> tuple[str, str]:

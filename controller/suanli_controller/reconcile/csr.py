@@ -1,7 +1,9 @@
 """Certificate requests of boxes: gather what the decision needs, decide in `core.approval`, carry it out.
 
 Order on approval: the Node first, then the certificate, so that whoever holds a certificate has a Node, and a
-crash between the two leaves a Node that the same key may claim again. Other requests are left alone.
+crash between the two leaves a Node that the same key may claim again. Other requests are left alone; where a box got
+a certificate on another's word (kubeadm has kube-controller-manager approve every renewal), its Node is pinned to the
+new key afterwards.
 """
 
 import asyncio
@@ -36,7 +38,7 @@ class CertificateRequests:
     def _changed(
         self, _old: core_v1.CertificateSigningRequest | None, new: core_v1.CertificateSigningRequest | None
     ) -> None:
-        if new is not None and not new.status.conditions:
+        if new is not None and (not new.status.conditions or approval.approved_by_others(new)):
             self.queue.add(new.metadata.name)
 
     async def run(self) -> None:
@@ -62,6 +64,8 @@ class CertificateRequests:
     async def reconcile(self, name: str) -> None:
         """Observe, decide, apply, report."""
         csr = self.requests.get(name)
+        if csr is not None and approval.approved_by_others(csr):
+            await self._follow(csr)
         if csr is None or csr.status.conditions:
             return
         case = await self._observe(csr)
@@ -112,6 +116,19 @@ class CertificateRequests:
         elif case.box.key_hash != verdict.key_hash:
             labels = {names.KEY_HASH_LABEL: verdict.key_hash}
             await self.api.patch(resources.NODES, verdict.node, "", {"metadata": {"labels": labels}})
+
+    async def _follow(self, csr: core_v1.CertificateSigningRequest) -> None:
+        """Pin a box to the key of the newest certificate that it was issued: recovery will ask for that one."""
+        box = await self._box(approval.subject_node(csr))
+        if box is None or not box.site:
+            return
+        key = approval.newest_key(self.requests.objects.values(), box.name)
+        if key and key != box.key_hash:
+            change = {"metadata": {"labels": {names.KEY_HASH_LABEL: key}}}
+            await self.api.patch(resources.NODES, box.name, "", change)
+            log.info("csr", name=csr.metadata.name, node=box.name, site=box.site, reason="KeyFollowed")
+            note = f"others approved a certificate of node {box.name}; it is pinned to that key now"
+            self.recorder.record(events.reference(_CSRS, csr), "Warning", "KeyFollowed", note)
 
     async def _spend(self, case: approval.Case, verdict: approval.Verdict) -> None:
         """A token for one node ends with its use; its box has a little time left to fetch what was issued."""

@@ -1,7 +1,8 @@
 """EdgeSite: the rights of its tokens, what it gives its boxes, boxes that leave, and its status.
 
 Joining is opened by a ClusterRoleBinding of the site's own; it stays shut, with the reason in the status, while
-someone has bound upstream's automatic approval to a group that our tokens are in: no rule of ours would be asked.
+someone has bound upstream's automatic approval to a group that our tokens are in: no rule of ours would be asked. The
+same for renewals, which kubeadm sets up, keeps nobody out; the status says what it means.
 """
 
 import asyncio
@@ -41,6 +42,19 @@ _CLUSTER_BINDINGS = resources.Resource(
     resources.PartialObject,
     namespaced=False,
 )
+
+_ANY_BOX = review.User(username="system:node:suanli", groups=("system:nodes", "system:authenticated"))
+_RENEWALS_UNSEEN = (
+    "; kube-controller-manager approves renewals (system:nodes may create certificatesigningrequests/selfnodeclient): "
+    "spec.join.certificateTTLSeconds does not limit them"
+)
+
+
+def _create(subresource: str) -> review.Attributes:
+    """What kube-controller-manager asks whether a requester may do, before it approves on its own."""
+    return review.Attributes(
+        "create", "certificatesigningrequests", "certificates.k8s.io", subresource=subresource
+    )
 
 
 class Sites:
@@ -110,12 +124,13 @@ class Sites:
         self.city.set_target(places.of_site(site), city_module.HUB)
         boxes = self._boxes(name)
         bound = await self._auto_approved(name)
+        unseen = await review.allowed(self.api, _ANY_BOX, _create("selfnodeclient"))
         await self._ensure_rights(site, boxes, shut=bool(bound))
         for box in boxes:
             await self._give(site, box)
         leaving = [box for box in boxes if enrolment.wants_to_leave(box)]
         await self._let_go(site, leaving)
-        await self._report(site, boxes, bound, len(leaving))
+        await self._report(site, boxes, bound, len(leaving), unseen=unseen)
 
     # --- observe
 
@@ -125,16 +140,10 @@ class Sites:
 
     async def _auto_approved(self, site: str) -> str:
         """The group of our tokens whose requests kube-controller-manager would approve without us; else empty."""
-        wanted = review.Attributes(
-            verb="create",
-            group="certificates.k8s.io",
-            resource="certificatesigningrequests",
-            subresource="nodeclient",
-        )
         ours = (enrolment.group(site), enrolment.group(site, recovery=True))
         for group in (*ours, "system:bootstrappers", "system:authenticated"):
             user = review.User(username="system:bootstrap:suanli", groups=(group,))
-            if await review.allowed(self.api, user, wanted):
+            if await review.allowed(self.api, user, _create("nodeclient")):
                 return group
         return ""
 
@@ -194,8 +203,10 @@ class Sites:
 
     # --- report
 
-    async def _report(self, site: sites.EdgeSite, boxes: Sequence[core_v1.Node], bound: str, leaving: int) -> None:
-        status = status_of(site, boxes, bound, leaving, dt.datetime.now(dt.UTC))
+    async def _report(
+        self, site: sites.EdgeSite, boxes: Sequence[core_v1.Node], bound: str, leaving: int, *, unseen: bool
+    ) -> None:
+        status = status_of(site, boxes, bound, leaving, dt.datetime.now(dt.UTC), unseen=unseen)
         state = self.city.targets[names.target(names.SITE_KIND, site.metadata.name)]
         status = msgspec.structs.replace(status, classes=state.count(self.units()))
         log.info("site", name=site.metadata.name, boxes=status.boxes, ready=status.ready_boxes, leaving=leaving)
@@ -210,9 +221,17 @@ class Sites:
 
 
 def status_of(
-    site: sites.EdgeSite, boxes: Sequence[core_v1.Node], bound: str, leaving: int, now: dt.datetime
+    site: sites.EdgeSite,
+    boxes: Sequence[core_v1.Node],
+    bound: str,
+    leaving: int,
+    now: dt.datetime,
+    *,
+    unseen: bool = False,
 ) -> sites.EdgeSiteStatus:
-    """What the hub sees of a site; `bound` is the group by which automatic approval reaches its tokens."""
+    """What the hub sees of a site; `bound` is the group by which automatic approval reaches its tokens, `unseen`
+    where it reaches the renewals of boxes.
+    """
     ready = sum(enrolment.is_ready(box) for box in boxes)
     ends = [found for box in boxes if (found := enrolment.expires(box))]
     if bound:
@@ -223,7 +242,8 @@ def status_of(
         verdict = conditions.make(names.READY, "False", "AutoApprovalBound", message)
     else:
         going = f", {leaving} leaving" if leaving else ""
-        verdict = conditions.make(names.READY, "True", "JoiningOpen", f"{len(boxes)} boxes, {ready} ready{going}")
+        message = f"{len(boxes)} boxes, {ready} ready{going}{_RENEWALS_UNSEEN if unseen else ''}"
+        verdict = conditions.make(names.READY, "True", "JoiningOpen", message)
     return msgspec.structs.replace(
         site.status,
         observed_generation=site.metadata.generation,

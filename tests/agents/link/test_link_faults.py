@@ -1,12 +1,17 @@
 """Whatever is wrong with the identity or the answers, the link stands and tries on: pods depend on nothing of it."""
 
 import asyncio
+import contextlib
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from suanli_agent import settings
-from suanli_agent.link import identity, link, pki
+from suanli_agent import settings, tasks
+from suanli_agent.link import backoff, dial, http, identity, link, pki, server
 from suanli_agent.pods import ports
 
 
@@ -73,3 +78,77 @@ async def test_a_box_without_a_certificate_says_how_to_go_on(tmp_path: Path) -> 
     made = link.Link(chosen, store, pki.Hub("https://127.0.0.1:1", "box"))
     assert await made.identity.step() == identity.LOOK_SECONDS
     assert "suanli-agent join" in made.identity.said
+
+
+# --- a hub that refuses a good certificate for a while
+
+
+class MoodyHub:
+    """A hub that refuses every certificate while `refuses` is set."""
+
+    def __init__(self) -> None:
+        self.refuses = True
+        self.refusals = 0
+
+    async def answer(self, request: server.Request) -> server.Answer:
+        if self.refuses:
+            self.refusals += 1
+            return server.Response(401, b"{}")
+        if "/nodes/" in request.path:
+            return server.Response(200, json.dumps({"metadata": {"labels": {identity.SITE_LABEL: "s"}}}).encode())
+        return server.Response(403, b"{}")
+
+
+async def plainly(url: dial.Url, _context: object, _proxy: str) -> dial.Streams:
+    return await asyncio.open_connection(url.host, url.port)
+
+
+@contextlib.asynccontextmanager
+async def refused_box(folder: Path, hub: MoodyHub) -> AsyncIterator[identity.Identity]:
+    """The identity of a box, in the first half of its certificate's life, that has just been refused; it runs."""
+    _, store = broken(folder, "rubbish")
+    made = pki.Certificate(time.time() - 100, time.time() + 1e6, "system:node:box", "x", 600)
+    (store.folder / "client.json").write_text(json.dumps(made.__dict__))
+    listening = await asyncio.start_server(server.serve(hub.answer), "127.0.0.1", 0)
+    url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    client = http.Client(url, ssl.create_default_context(), opened=plainly)
+    kept = identity.Identity(store, pki.Hub(url, "box"), client, "", time.time)
+    kept._backoff = backoff.Backoff(first=0.01, cap=0.05)
+    kept.refused()
+    task = asyncio.ensure_future(kept.run())
+    try:
+        yield kept
+    finally:
+        await tasks.end([task])
+        client.drop()
+        listening.close()
+
+
+async def becomes(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not check():  # noqa: ASYNC110 - it is words that change
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("token", ["", "abcdef.0123456789abcdef"])
+async def test_a_hub_that_takes_the_certificate_again_ends_a_refusal(tmp_path: Path, token: str) -> None:
+    """With no recovery token, or one that is of no use, the certificate itself is shown again and again."""
+    hub = MoodyHub()
+    async with refused_box(tmp_path, hub) as kept:
+        if token:
+            kept.store.recovery.write_text(token)
+        await becomes(lambda: hub.refusals >= 3 and kept.said.startswith("refused: "))
+        hub.refuses = False
+        await becomes(lambda: kept.said == "valid")
+
+
+async def test_one_refusal_alone_asks_for_no_new_certificate(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A city's boxes must not all ask the hub at once because it read its CAs anew."""
+    hub = MoodyHub()
+    hub.refuses = False
+    async with refused_box(tmp_path, hub) as kept:
+        kept.said = ""
+        await becomes(lambda: kept.said == "valid")
+    assert not caplog.messages  # with no token, recovery would have said so

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from suanli_agent import tasks
 from suanli_agent.link import watch
 from suanli_agent.pods import ports
 
@@ -23,6 +24,7 @@ class Hub:
 
     lists: list[list[str]]
     uid: str | None = "node-1"
+    versions: list[str] = dataclasses.field(default_factory=lambda: ["5"])
     events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     asked: list[str] = dataclasses.field(default_factory=list)
 
@@ -34,7 +36,8 @@ class Hub:
             return json.dumps({"metadata": {"uid": self.uid}}).encode()
         uids = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
         items = [pod(uid) for uid in uids]
-        return json.dumps({"metadata": {"resourceVersion": "5"}, "items": items}).encode()
+        version = self.versions.pop(0) if len(self.versions) > 1 else self.versions[0]
+        return json.dumps({"metadata": {"resourceVersion": version}, "items": items}).encode()
 
     @contextlib.asynccontextmanager
     async def stream(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -54,6 +57,7 @@ class Pods:
 
     def __init__(self, *uids: str) -> None:
         self.uids = set(uids)
+        self.newest = 0
         self.told = asyncio.Event()
 
     def set_desired(self, pods: list[bytes]) -> None:
@@ -68,6 +72,9 @@ class Pods:
         self.uids.discard(uid)
         self.told.set()
 
+    def newest_version(self) -> int:
+        return self.newest
+
     def views(self) -> list[ports.PodView]:
         return [ports.PodView("a", uid, uid, "Running", "", "", 0, None, {}) for uid in sorted(self.uids)]
 
@@ -79,8 +86,7 @@ async def _followed(hub: Hub, pods: Pods, seen: str, times: int = 1) -> watch.Po
     while sum(seen in path for path in hub.asked) < times:  # noqa: ASYNC110 - the stand-in tells no one
         await asyncio.sleep(0)
     await asyncio.sleep(0.1)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await tasks.end([task])
     return made
 
 
@@ -152,3 +158,32 @@ async def test_a_version_that_is_too_old_is_listed_anew() -> None:
     hub = Hub([["a"]], events=[gone])
     await _followed(hub, Pods(), "watch=1", times=2)
     assert sum("watch" not in path and "pods" in path for path in hub.asked) > 1
+
+
+# --- a hub restored from a backup that holds our Node
+
+
+async def test_a_hub_older_than_what_we_keep_takes_nothing() -> None:
+    """It knows nothing of pods that were made after the backup, the agent restarted meanwhile or not."""
+    pods = Pods("newer than the backup")
+    pods.newest = 100
+    made = await _followed(Hub([["old", "another"]], versions=["60"]), pods, "watch=1")
+    assert pods.uids == {"newer than the backup", "old", "another"}
+    assert "older" in made.node_says
+
+
+async def test_a_list_older_than_one_before_takes_nothing() -> None:
+    gone = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
+    pods = Pods()
+    await _followed(Hub([["a", "b"], ["a"]], versions=["100", "60"], events=[gone]), pods, "watch=1", times=2)
+    assert pods.uids == {"a", "b"}
+
+
+async def test_absence_counts_again_once_the_hub_has_caught_up() -> None:
+    """A bookmark, which comes every minute, tells; until then nothing is asked again."""
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "101"}}}
+    pods = Pods("gone")
+    pods.newest = 100
+    made = await _followed(Hub([["kept"]], versions=["60", "101"], events=[bookmark]), pods, "watch=1", times=2)
+    assert pods.uids == {"kept"}
+    assert not made.node_says

@@ -11,12 +11,13 @@ from suanli_agent.pods import manager, ports, settings
 from suanli_agent.runtime import client
 
 
-def pod(uid: str, **spec: Any) -> bytes:
-    meta = {"uid": uid, "name": uid, "namespace": "a"}
-    return json.dumps({"metadata": meta, "spec": {"containers": [{"name": "c", "image": "i"}], **spec}}).encode()
+def pod(uid: str, version: str = "1", phase: str = "Pending", **spec: Any) -> bytes:
+    meta = {"uid": uid, "name": uid, "namespace": "a", "resourceVersion": version}
+    whole = {"containers": [{"name": "c", "image": "i"}], **spec}
+    return json.dumps({"metadata": meta, "spec": whole, "status": {"phase": phase}}).encode()
 
 
-UNREADABLE = {"terminationGracePeriodSeconds": {"a": "newer form"}}
+UNREADABLE: dict[str, Any] = {"terminationGracePeriodSeconds": {"a": "newer form"}}
 
 
 @pytest.fixture
@@ -44,3 +45,27 @@ async def test_a_pod_whose_new_version_cannot_be_read_goes_on_as_it_is(pods: man
     pods.set_desired([pod("x")])
     pods.set_desired([pod("x", **UNREADABLE)])
     assert stopping(pods) == set()
+
+
+async def test_our_own_words_are_not_written_down_when_they_come_back(pods: manager.PodManager) -> None:
+    """Each status that we send comes back as a version of the pod: a write to flash for nothing."""
+    pods.set_desired([pod("x")])
+    kept = pods._ctx.store.pods()
+    pods.pod_changed(pod("x", "2", "Running"))
+    assert pods._ctx.store.pods() == kept
+    pods.pod_changed(pod("x", "3", "Running", activeDeadlineSeconds=5))
+    assert pods._ctx.store.pods() == [pod("x", "3", "Running", activeDeadlineSeconds=5)]
+
+
+async def test_a_pod_that_came_back_after_it_went_is_written_down(pods: manager.PodManager) -> None:
+    pods.set_desired([pod("x")])
+    pods._ctx.store.drop_pod("x")
+    pods._forget("x")
+    pods.set_desired([pod("x")])
+    assert pods._ctx.store.pods() == [pod("x")]
+
+
+async def test_the_highest_version_of_what_is_kept_is_known(pods: manager.PodManager) -> None:
+    assert pods.newest_version() == 0
+    pods.set_desired([pod("x", "9"), pod("y", "10")])
+    assert pods.newest_version() == 10

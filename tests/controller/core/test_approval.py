@@ -289,3 +289,47 @@ def test_times_are_no_part_of_a_decision() -> None:
     """Whether a token has expired is for the API server, which would not have let it in."""
     old = core_v1.Secret(metadata=meta.ObjectMeta(creation_timestamp=dt.datetime(1970, 1, 1, tzinfo=dt.UTC)))
     assert approval.token_of(csr(), old) == TOKEN
+
+
+# --- certificates that others approved
+
+
+def issued(
+    key: ec.EllipticCurvePrivateKey, second: int, reason: str = "AutoApproved", **more: Any
+) -> core_v1.CertificateSigningRequest:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "system:node:box-1")])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    pem = base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
+    asked = csr(pem, **{**AS_NODE, **more})
+    return msgspec.structs.replace(
+        asked,
+        metadata=msgspec.structs.replace(
+            asked.metadata, creation_timestamp=dt.datetime.fromtimestamp(second, dt.UTC)
+        ),
+        status=core_v1.CertificateSigningRequestStatus(
+            certificate="x", conditions=[core_v1.StatusCondition(type="Approved", reason=reason)]
+        ),
+    )
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_newest_certificate_is_the_one_to_pin(turn: int) -> None:
+    """Whatever the order in which they are seen; what was not issued, and what another asked for, counts nothing."""
+    waiting = msgspec.structs.replace(issued(OTHER_KEY, 9), status=core_v1.CertificateSigningRequestStatus())
+    anothers = issued(OTHER_KEY, 9, username="system:node:box-2")
+    seen = [issued(OTHER_KEY, 1), issued(KEY, 2), waiting, anothers][::turn]
+    assert approval.newest_key(seen, "box-1") == pin(KEY)
+    assert approval.newest_key(seen, "box-3") == ""
+
+
+def test_what_we_approved_ourselves_is_not_followed() -> None:
+    assert approval.approved_by_others(issued(KEY, 1))
+    assert not approval.approved_by_others(issued(KEY, 1, "RenewalApproved"))
+    assert not approval.approved_by_others(issued(KEY, 1, username="someone", groups=()))
+
+
+@pytest.mark.parametrize("case", [join, renewal], ids=["join", "renewal"])
+def test_our_own_approvals_are_known_by_their_reason(case: approval.Case) -> None:
+    verdict = approval.decide(case)
+    assert verdict.approved
+    assert not approval.approved_by_others(issued(KEY, 1, verdict.reason))
