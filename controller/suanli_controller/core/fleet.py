@@ -74,6 +74,7 @@ class Fleet:
         self._weights: list[Weights] = []  # by row, shared by nodes of one size
         self._weights_of: dict[Weights, Weights] = {}
         self._weight_of: NDArray[np.float64] = np.zeros((len(BASE_RESOURCES), self.capacity))  # the same, for many
+        self._scored: list[int] = []  # the resources that have weight on some node
         self._open = bytearray(self.capacity)
         self._order = ranking.NameOrder()
         self._unordered: list[int] = []
@@ -213,11 +214,13 @@ class Fleet:
             self.devices.resize(row, self._devices_of(row)[1])
             self._recount_devices(row)
         scored = [name for name in ("cpu", "memory", *node.hardware.accelerators) if amounts.get(name)]
-        weights = tuple((self.resources[name], ranking.SCALE / (amounts[name] * len(scored))) for name in scored)
+        share = {name: ranking.SCALE / (amounts[name] * len(scored)) for name in scored}
+        weights = tuple(sorted((self.resources[name], weight) for name, weight in share.items()))
         self._weights[row] = self._weights_of.setdefault(weights, weights)
         self._weight_of[:, row] = 0
         for index, weight in weights:
             self._weight_of[index, row] = weight
+        self._scored = sorted({*self._scored, *(index for index, _ in weights)})
         size = 31 - min(31, amounts.get("cpu", 0).bit_length())
         self._minor[row] = (size << ranking.SIZE_SHIFT) | (int(self._minor[row]) & ranking.NAME_MASK)
 
@@ -305,6 +308,16 @@ class Fleet:
         for row, count in rows.items():
             self._deduct(row, requests, count, device)
             self.touch(row)
+
+    def assume_all(self, workload: str, requests: Requests, lots: Mapping[ledger.Place, dict[int, int]]) -> None:
+        """`assume` for many open nodes at once, each of them in one lot only."""
+        rows: dict[int, int] = {}
+        for place, lot in lots.items():
+            for stale, row, count in self.assumed.add(workload, place, requests, lot):
+                self._deduct(row, stale, -count)
+                self.touch(row)
+            rows |= lot
+        self._deduct_all(requests, rows)
 
     def assume_one(
         self, workload: str, place: ledger.Place, requests: Requests, row: int, device: int = -1
@@ -400,20 +413,26 @@ class Fleet:
                 self._free[whole][row] = table.untouched(row)
                 self._free[share][row] = table.largest(row)
 
-    def deduct_all(self, requests: Requests, rows: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-        """Deduct replicas from many open nodes at once, each row named once. The ledger is the caller's to write."""
+    def _deduct_all(self, requests: Requests, lot: dict[int, int]) -> None:
+        """Deduct replicas from many open nodes at once."""
         if self.devices is not None:
-            for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+            for row, count in lot.items():
                 self._deduct(row, requests, count)
                 self.touch(row)
             return
+        rows = np.fromiter(lot, np.int64, len(lot))
+        counts = np.fromiter(lot.values(), np.int64, len(lot))
+        now = self.table.take(rows, 1)
         for index, amount in requests:
-            self.free[index, rows] -= amount * counts
-        score = ranking.SCALE - (self.free.take(rows, 1) * self._weight_of.take(rows, 1)).sum(0)
-        fill = np.clip(score.astype(np.int64), 0, ranking.SCALE - 1)
+            now[FREE + index] -= amount * counts
+        score = np.full(len(lot), float(ranking.SCALE))
+        for index in self._scored:  # in the order of `touch`, so that both round alike
+            score -= now[FREE + index] * self._weight_of[index, rows]
+        fill = np.minimum(np.maximum(score, 0), ranking.SCALE - 1).astype(np.int64)
         minor = self._minor[rows]
-        self.pack[rows] = (fill << ranking.SCORE_SHIFT) | minor
-        self.spread[rows] = ((ranking.SCALE - 1 - fill) << ranking.SCORE_SHIFT) | minor
+        now[PACK] = (fill << ranking.SCORE_SHIFT) | minor
+        now[SPREAD] = ((ranking.SCALE - 1 - fill) << ranking.SCORE_SHIFT) | minor
+        self.table[:, rows] = now
         self.journal.note_all(rows)
 
     # Ranks
