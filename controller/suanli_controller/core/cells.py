@@ -32,15 +32,20 @@ class Cells:
 
 def of(among: candidates.Candidates, rooms: Sequence[Ints], bounds: Sequence[spread_bounds.RowBound]) -> Cells:
     """The cells with room. `rooms` by variant and position; no candidate has room for two variants."""
-    sums = np.add.reduceat(rooms, among.starts[:-1], axis=1).T.ravel()
-    found = np.flatnonzero(sums)
-    coarse, variant = (each.tolist() for each in np.divmod(found, len(rooms)))
+    sums = [np.add.reduceat(room, among.starts[:-1]).tolist() for room in rooms]
+    found = [
+        (cell, variant, sums[variant][cell])
+        for cell in range(len(among.targets))
+        for variant in range(len(rooms))
+        if sums[variant][cell]
+    ]
+    coarse, variant = [cell for cell, _, _ in found], [variant for _, variant, _ in found]
     target = [among.targets[cell] for cell in coarse]
     return Cells(
         tier=[among.tiers[cell] for cell in coarse],
         target=target,
         variant=variant,
-        room=sums[found].tolist(),
+        room=[room for _, _, room in found],
         domains=list(spread_bounds.cells_of(bounds, target, variant)),
         places=[among.slice_of(cell) for cell in coarse],
         rank=[0] * len(coarse),

@@ -26,7 +26,7 @@ Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one 
 
 BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
 CPU, MEMORY, EPHEMERAL, PODS = range(4)
-PACK, SPREAD, FREE = range(3)  # lines of Fleet.table
+RANK, FREE = range(2)  # lines of Fleet.table: the ranks, then what is free of each resource
 LARGEST: Final = 2**62  # amounts above it are cut to it, lest sums overflow
 _FEW: Final = 64  # newcomers above it are sorted in at once
 
@@ -47,7 +47,6 @@ class Fleet:
         self.rows = 0  # rows ever used; arrays mean something below it
         self.version = 0  # raised when anything changes but what is free
         self.resources: dict[str, int] = {name: index for index, name in enumerate(BASE_RESOURCES)}
-        # ranks with the fullest first, ranks with the emptiest first, then what is free of each resource
         self.table: NDArray[np.int64] = np.full(
             (FREE + len(BASE_RESOURCES), self.capacity), ranking.CLOSED, np.int64
         )
@@ -423,15 +422,16 @@ class Fleet:
         rows = np.fromiter(lot, np.int64, len(lot))
         counts = np.fromiter(lot.values(), np.int64, len(lot))
         now = self.table.take(rows, 1)
+        asked = np.zeros((len(now), 1), np.int64)
         for index, amount in requests:
-            now[FREE + index] -= amount * counts
-        score = np.full(len(lot), float(ranking.SCALE))
+            asked[FREE + index, 0] = amount
+        now -= asked * counts
+        score = float(ranking.SCALE)
         for index in self._scored:  # in the order of `touch`, so that both round alike
-            score -= now[FREE + index] * self._weight_of[index, rows]
-        fill = np.minimum(np.maximum(score, 0), ranking.SCALE - 1).astype(np.int64)
-        minor = self._minor[rows]
-        now[PACK] = (fill << ranking.SCORE_SHIFT) | minor
-        now[SPREAD] = ((ranking.SCALE - 1 - fill) << ranking.SCORE_SHIFT) | minor
+            score = score - now[FREE + index] * self._weight_of[index].take(rows)
+        fill = np.minimum(np.maximum(score, 0), ranking.SCALE - 1).astype(np.int64) << ranking.SCORE_SHIFT
+        minor = self._minor.take(rows)
+        now[RANK] = fill | minor
         self.table[:, rows] = now
         self.journal.note_all(rows)
 
@@ -444,11 +444,9 @@ class Fleet:
             for index, weight in self._weights[row]:
                 score -= free[index][row] * weight
             fill = min(max(int(score), 0), ranking.SCALE - 1)
-            minor = self._minors[row]
-            self._pack[row] = (fill << ranking.SCORE_SHIFT) | minor
-            self._spread[row] = ((ranking.SCALE - 1 - fill) << ranking.SCORE_SHIFT) | minor
+            self._rank[row] = (fill << ranking.SCORE_SHIFT) | self._minors[row]
         else:
-            self._pack[row] = self._spread[row] = ranking.CLOSED
+            self._rank[row] = ranking.CLOSED
         self.journal.note(row)
 
     def settle(self) -> None:
@@ -512,8 +510,7 @@ class Fleet:
 
     def _bind(self) -> None:
         """Single elements are read and written through memoryviews: thrice as fast as numpy's own indexing."""
-        self.free = self.table[FREE:]
-        self.pack, self.spread = self.table[PACK], self.table[SPREAD]
+        self.ranks, self.free = self.table[RANK], self.table[FREE:]
         self._free = [each.data for each in self.free]
         self._minors = self._minor.data
-        self._pack, self._spread = self.pack.data, self.spread.data
+        self._rank = self.ranks.data

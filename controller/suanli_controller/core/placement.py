@@ -63,13 +63,9 @@ def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = Fa
     wrong = demand_check.of_demand(one)
     if wrong:
         return _unchanged(one, wrong)
-    stay = placement_keep.kept(where, one, known)
     if one.ask.kind is demand.Kind.DAEMON_SET:
         return _daemon_set(where, one, known, always_explain=always_explain)
-    if one.ask.divide is not demand.Divide.DUPLICATED:
-        placement_keep.shrink(where, one, known, stay)
-        placement_keep.movable(where, one, known, stay)
-    placement_keep.settle(where, one, known, stay)
+    stay = placement_keep.staying(where, one, known) if _has_history(where, one) else {}
     filling = placement_fill.Filling(where, one, known, stay)
     unplaced, partial = _fill(filling)
     explained = explaining.reasons(filling, exhausted=partial) if unplaced or always_explain else ()
@@ -116,9 +112,9 @@ def _single(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> de
         filling = placement_fill.Filling(where, one, known, {})
         return _decision(filling, 1, explaining.reasons(filling, exhausted=False))
     row = chosen.row(position)
-    place_, ref = chosen.place_of(row)
-    where.assume_one(one.key, place_, chosen.requests, row, chosen.device(row))
-    placement = demand.Placement(ref, chosen.name, 1, ((where.names[row], 1),))
+    target = where.target_of.item(row)
+    where.assume_one(one.key, chosen.place_at(target), chosen.requests, row, chosen.device(row))
+    placement = demand.Placement(where.targets[target].ref, chosen.name, 1, ((where.names[row], 1),))
     return demand.Decision(one.key, (placement,), 0, (), one.ask.notes)
 
 

@@ -54,13 +54,16 @@ class Filling:
 
         A node counts for the first variant that it has room for.
         """
-        rooms, keys = map(list, zip(*(view.survey() for view in self.known.variants), strict=True))
+        surveys = [view.survey() for view in self.known.variants]
+        rooms, keys = [room for room, _ in surveys], [key for _, key in surveys]
         for variant, room in enumerate(rooms[1:], 1):
             free = np.add.reduce(rooms[:variant]) == 0
             room *= free  # noqa: PLW2901 - in place
             keys[variant] *= free
-        shut = self.closed if only is None else np.arange(len(self.closed)) != only
-        if shut.any():
+        if (
+            only is not None or self.closed is not self.known.statics.shut
+        ):  # nodes of shut targets are closed anyway
+            shut = self.closed if only is None else np.arange(len(self.closed)) != only
             among = self.known.candidates
             for cell, target in enumerate(among.targets):
                 if shut[target]:
@@ -233,9 +236,10 @@ class Filling:
         """Count what was assumed; how many replicas it is."""
         place, placed = (target, variant), sum(chosen.values())
         self.given[place] = self.given.get(place, 0) + placed
-        rows = self.added.setdefault(place, {})
-        for row, count in chosen.items():
-            rows[row] = rows.get(row, 0) + count
+        before = self.added.get(place, {})
+        self.added[place] = (
+            chosen if not before else {row: before.get(row, 0) + chosen.get(row, 0) for row in before | chosen}
+        )
         return placed
 
 

@@ -15,8 +15,18 @@ WORTH_MOVING_PERMILLE: Final = 200
 one freed node in a group must not restart a pod of every workload that overflowed from it."""
 
 
-def kept(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
-    """The replicas of `current` that no rule drives out, by (target, variant), by index."""
+def staying(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
+    """What a workload keeps, by (target, variant), by index; what is assumed is made to agree with it."""
+    stay = _kept(where, one, known)
+    if one.ask.divide is not demand.Divide.DUPLICATED:
+        _shrink(where, one, known, stay)
+        _give_up(where, one, known, stay)
+    _settle(where, one, known, stay)
+    return stay
+
+
+def _kept(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
+    """The replicas of `current` that no rule drives out."""
     variants = {variant.name: index for index, variant in enumerate(one.ask.variants)}
     stay: placement_fill.Given = {}
     for (ref, name), count in sorted(one.current.items()):
@@ -57,7 +67,7 @@ def _cut_to_limits(where: fleet.Fleet, one: demand.Demand, stay: placement_fill.
                 quota -= stay[place]
 
 
-def shrink(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
+def _shrink(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Take away what is more than `replicas`: from the least preferred places first, within them in proportion."""
     surplus = sum(stay.values()) - one.replicas
     if surplus <= 0:
@@ -103,7 +113,7 @@ def _best_tier(where: fleet.Fleet, known: views.AskViews, place: tuple[int, int]
     return min(here.tolist(), default=known.statics.tier_count)
 
 
-def settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
+def _settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Make what is assumed agree with what stays: less is withdrawn, and what no one has seen is assumed again."""
     numbers = {variant.name: index for index, variant in enumerate(one.ask.variants)}
     for place in list(where.assumed.places(one.key)):
@@ -130,7 +140,7 @@ def _assume(
         )
 
 
-def movable(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
+def _give_up(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Give up places on a worse step of preference where enough replicas would fit on a better one."""
     settled = sum(stay.values()) == one.replicas  # what is scaled is not moved in the same pass
     if known.statics.tier_count == 1 or not settled or not stay or one.ask.kind is demand.Kind.JOB:

@@ -36,13 +36,13 @@ class View:
         "_base",
         "_candidates",
         "_column",
+        "_emptiest",
         "_enough",
         "_fits",
         "_keys",
         "_lines",
         "_places",
         "_rank",
-        "_rank_line",
         "_scorer",
         "_scratch",
         "_seen",
@@ -59,9 +59,9 @@ class View:
         self.name = ask.variants[index].name
         self.requests = where.pack_variant(ask.variants[index])
         self._base = among.base[index]
-        self._rank_line = fleet.SPREAD if ask.strategy is demand.Strategy.SPREAD else fleet.PACK
-        self._rank = among.table[self._rank_line]
-        self._places: dict[int, tuple[ledger.Place, str]] = {}
+        self._rank = among.table[fleet.RANK]
+        self._emptiest = ask.strategy is demand.Strategy.SPREAD
+        self._places: dict[int, ledger.Place] = {}
         self._asked = [(among.table[fleet.FREE + resource], amount) for resource, amount in self.requests]
         self._column = np.full((len(where.table), 1), _UNASKED, np.int64)
         for resource, amount in self.requests:
@@ -96,21 +96,25 @@ class View:
         at = self._candidates.position_of.take(changed)
         now = self._where.table.take(changed, 1)
         fresh = self._base.take(at)
-        fresh += now[self._rank_line]
+        fresh += self._ranked(now[fleet.RANK])
         fresh *= _ALL(now >= self._column)
         keys[at] = fresh
         if self._scorer is not None:
-            self._score(self._scorer, keys, at[fresh > 0], now[self._rank_line, fresh > 0])
+            self._score(self._scorer, keys, at[fresh > 0], now[fleet.RANK, fresh > 0])
 
     def _evaluate(self, keys: Keys) -> Keys:
         self._candidates.catch_up()
         np.greater_equal(self._lines, self._asked_of_lines, self._enough)
-        np.add(self._base, self._rank, keys)
+        np.add(self._base, self._ranked(self._rank), keys)
         np.multiply(keys, _ALL(self._enough, axis=0, out=self._fits), keys)
         if self._scorer is not None:
             open_ = np.flatnonzero(keys > 0)
             self._score(self._scorer, keys, open_, self._rank.take(open_))
         return keys
+
+    def _ranked(self, rank: Keys) -> Keys:
+        """Ranks as the strategy counts them."""
+        return rank ^ ranking.ALL_SCORE if self._emptiest else rank
 
     def _score(self, scorer: fragmentation.Scorer, keys: Keys, at: Rooms, rank: Keys) -> None:
         """Put the strategy's score before fullness; in the paper equal scores go by name alone."""
@@ -131,15 +135,9 @@ class View:
         return self._candidates.rows.item(position)
 
     def place_at(self, target: int) -> ledger.Place:
-        return ledger.Place(target, self.name)
-
-    def place_of(self, row: int) -> tuple[ledger.Place, str]:
-        """The (target, variant) of a replica on a row, and the target's name."""
-        target = self._where.target_of.item(row)
         found = self._places.get(target)
         if found is None:
-            found = ledger.Place(target, self.name), self._where.targets[target].ref
-            self._places[target] = found
+            found = self._places[target] = ledger.Place(target, self.name)
         return found
 
     def forget(self) -> None:
@@ -154,10 +152,11 @@ class View:
             these = free if amount == 1 else free // amount
             room = these.copy() if room is None else np.minimum(room, these, out=room)
         assert room is not None  # noqa: S101 - every pod requests a pod slot
-        keys = np.add(self._base, self._rank, self._scratch)
-        np.maximum(room, 0, out=room)
-        room *= keys > 0
-        return room, keys * (room > 0)
+        keys = self._base + self._ranked(self._rank)
+        fits = (keys > 0) & (room > 0)
+        room *= fits
+        keys *= fits
+        return room, keys
 
 
 class Facts:
