@@ -79,8 +79,7 @@ def _detail(filling: placement_fill.Filling, code: int) -> str:
 
 
 def _of_variant(filling: placement_fill.Filling, index: int, *, exhausted: bool) -> Codes:
-    rows = filling.where.rows
-    codes = filling.known.known.codes[index][:rows].copy()
+    codes = filling.known.statics.codes[index].copy()
     np.minimum(codes, _state(filling), out=codes)
     fit = codes == statics.OK
     codes[fit] = _lacking(filling, index)[fit]
@@ -119,7 +118,9 @@ def _lacking(filling: placement_fill.Filling, index: int, *, full: bool = False)
     where, rows = filling.where, filling.where.rows
     requests = filling.known.variants[index].requests
     codes = np.full(rows, statics.OK, np.uint8)
-    room = np.maximum(filling.known.variants[index].rooms(), 0) if full else np.zeros(rows, np.int64)
+    room = np.zeros(rows, np.int64)
+    if full:
+        room[filling.known.candidates.rows] = filling.known.variants[index].survey()[0][:-1]
     for resource, amount in sorted(requests, reverse=True):
         short = where.free[resource, :rows] - room * amount < amount
         codes[short] = statics.CODE[_OF_RESOURCE.get(resource, names.INSUFFICIENT_RESOURCE)]

@@ -26,7 +26,7 @@ Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one 
 
 BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
 CPU, MEMORY, EPHEMERAL, PODS = range(4)
-PACK, SPREAD, FREE = range(3)  # lines of Fleet.table
+RANK, FREE = range(2)  # lines of Fleet.table: the ranks, then what is free of each resource
 LARGEST: Final = 2**62  # amounts above it are cut to it, lest sums overflow
 _FEW: Final = 64  # newcomers above it are sorted in at once
 
@@ -47,7 +47,6 @@ class Fleet:
         self.rows = 0  # rows ever used; arrays mean something below it
         self.version = 0  # raised when anything changes but what is free
         self.resources: dict[str, int] = {name: index for index, name in enumerate(BASE_RESOURCES)}
-        # ranks with the fullest first, ranks with the emptiest first, then what is free of each resource
         self.table: NDArray[np.int64] = np.full(
             (FREE + len(BASE_RESOURCES), self.capacity), ranking.CLOSED, np.int64
         )
@@ -74,6 +73,7 @@ class Fleet:
         self._weights: list[Weights] = []  # by row, shared by nodes of one size
         self._weights_of: dict[Weights, Weights] = {}
         self._weight_of: NDArray[np.float64] = np.zeros((len(BASE_RESOURCES), self.capacity))  # the same, for many
+        self._scored: list[int] = []  # the resources that have weight on some node
         self._open = bytearray(self.capacity)
         self._order = ranking.NameOrder()
         self._unordered: list[int] = []
@@ -213,11 +213,13 @@ class Fleet:
             self.devices.resize(row, self._devices_of(row)[1])
             self._recount_devices(row)
         scored = [name for name in ("cpu", "memory", *node.hardware.accelerators) if amounts.get(name)]
-        weights = tuple((self.resources[name], ranking.SCALE / (amounts[name] * len(scored))) for name in scored)
+        share = {name: ranking.SCALE / (amounts[name] * len(scored)) for name in scored}
+        weights = tuple(sorted((self.resources[name], weight) for name, weight in share.items()))
         self._weights[row] = self._weights_of.setdefault(weights, weights)
         self._weight_of[:, row] = 0
         for index, weight in weights:
             self._weight_of[index, row] = weight
+        self._scored = sorted({*self._scored, *(index for index, _ in weights)})
         size = 31 - min(31, amounts.get("cpu", 0).bit_length())
         self._minor[row] = (size << ranking.SIZE_SHIFT) | (int(self._minor[row]) & ranking.NAME_MASK)
 
@@ -305,6 +307,16 @@ class Fleet:
         for row, count in rows.items():
             self._deduct(row, requests, count, device)
             self.touch(row)
+
+    def assume_all(self, workload: str, requests: Requests, lots: Mapping[ledger.Place, dict[int, int]]) -> None:
+        """`assume` for many open nodes at once, each of them in one lot only."""
+        rows: dict[int, int] = {}
+        for place, lot in lots.items():
+            for stale, row, count in self.assumed.add(workload, place, requests, lot):
+                self._deduct(row, stale, -count)
+                self.touch(row)
+            rows |= lot
+        self._deduct_all(requests, rows)
 
     def assume_one(
         self, workload: str, place: ledger.Place, requests: Requests, row: int, device: int = -1
@@ -400,20 +412,27 @@ class Fleet:
                 self._free[whole][row] = table.untouched(row)
                 self._free[share][row] = table.largest(row)
 
-    def deduct_all(self, requests: Requests, rows: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-        """Deduct replicas from many open nodes at once, each row named once. The ledger is the caller's to write."""
+    def _deduct_all(self, requests: Requests, lot: dict[int, int]) -> None:
+        """Deduct replicas from many open nodes at once."""
         if self.devices is not None:
-            for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+            for row, count in lot.items():
                 self._deduct(row, requests, count)
                 self.touch(row)
             return
+        rows = np.fromiter(lot, np.int64, len(lot))
+        counts = np.fromiter(lot.values(), np.int64, len(lot))
+        now = self.table.take(rows, 1)
+        asked = np.zeros((len(now), 1), np.int64)
         for index, amount in requests:
-            self.free[index, rows] -= amount * counts
-        score = ranking.SCALE - (self.free.take(rows, 1) * self._weight_of.take(rows, 1)).sum(0)
-        fill = np.clip(score.astype(np.int64), 0, ranking.SCALE - 1)
-        minor = self._minor[rows]
-        self.pack[rows] = (fill << ranking.SCORE_SHIFT) | minor
-        self.spread[rows] = ((ranking.SCALE - 1 - fill) << ranking.SCORE_SHIFT) | minor
+            asked[FREE + index, 0] = amount
+        now -= asked * counts
+        score = float(ranking.SCALE)
+        for index in self._scored:  # in the order of `touch`, so that both round alike
+            score = score - now[FREE + index] * self._weight_of[index].take(rows)
+        fill = np.minimum(np.maximum(score, 0), ranking.SCALE - 1).astype(np.int64) << ranking.SCORE_SHIFT
+        minor = self._minor.take(rows)
+        now[RANK] = fill | minor
+        self.table[:, rows] = now
         self.journal.note_all(rows)
 
     # Ranks
@@ -425,11 +444,9 @@ class Fleet:
             for index, weight in self._weights[row]:
                 score -= free[index][row] * weight
             fill = min(max(int(score), 0), ranking.SCALE - 1)
-            minor = self._minors[row]
-            self._pack[row] = (fill << ranking.SCORE_SHIFT) | minor
-            self._spread[row] = ((ranking.SCALE - 1 - fill) << ranking.SCORE_SHIFT) | minor
+            self._rank[row] = (fill << ranking.SCORE_SHIFT) | self._minors[row]
         else:
-            self._pack[row] = self._spread[row] = ranking.CLOSED
+            self._rank[row] = ranking.CLOSED
         self.journal.note(row)
 
     def settle(self) -> None:
@@ -493,8 +510,7 @@ class Fleet:
 
     def _bind(self) -> None:
         """Single elements are read and written through memoryviews: thrice as fast as numpy's own indexing."""
-        self.free = self.table[FREE:]
-        self.pack, self.spread = self.table[PACK], self.table[SPREAD]
+        self.ranks, self.free = self.table[RANK], self.table[FREE:]
         self._free = [each.data for each in self.free]
         self._minors = self._minor.data
-        self._pack, self._spread = self.pack.data, self.spread.data
+        self._rank = self.ranks.data

@@ -28,9 +28,11 @@ class Journal:
 
     def note_all(self, rows: NDArray[np.int64]) -> None:
         kept = rows[-SIZE:]
-        at = (self.head + len(rows) - len(kept) + np.arange(len(kept))) & _MASK
-        self._ring[at] = kept
-        self._ring[at + SIZE] = kept
+        at = (self.head + len(rows) - len(kept)) & _MASK
+        before_end = SIZE - at
+        self._ring[at : at + len(kept)] = kept
+        self._ring[at + SIZE : at + SIZE + len(kept)] = kept[:before_end]
+        self._ring[: max(0, len(kept) - before_end)] = kept[before_end:]
         self.head += len(rows)
 
     def since(self, seen: int, most: int) -> NDArray[np.int64] | None:

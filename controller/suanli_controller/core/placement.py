@@ -17,7 +17,6 @@ from suanli_controller.core import (
     ledger,
     placement_fill,
     placement_keep,
-    statics,
     views,
 )
 
@@ -64,13 +63,9 @@ def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = Fa
     wrong = demand_check.of_demand(one)
     if wrong:
         return _unchanged(one, wrong)
-    stay = placement_keep.kept(where, one, known)
     if one.ask.kind is demand.Kind.DAEMON_SET:
         return _daemon_set(where, one, known, always_explain=always_explain)
-    if one.ask.divide is not demand.Divide.DUPLICATED:
-        placement_keep.shrink(where, one, known, stay)
-        placement_keep.movable(where, one, known, stay)
-    placement_keep.settle(where, one, known, stay)
+    stay = placement_keep.staying(where, one, known) if _has_history(where, one) else {}
     filling = placement_fill.Filling(where, one, known, stay)
     unplaced, partial = _fill(filling)
     explained = explaining.reasons(filling, exhausted=partial) if unplaced or always_explain else ()
@@ -106,19 +101,20 @@ def _has_history(where: fleet.Fleet, one: demand.Demand) -> bool:
 
 def _single(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> demand.Decision:
     """One replica of a new workload without bounds: there is nothing to divide, so the best node of all takes it."""
-    best, chosen, row = 0, known.variants[0], 0
+    best, chosen, position = 0, known.variants[0], 0
     for view in known.variants:
         keys = view.keys()
-        at = int(keys.argmax()) if len(keys) else 0
-        key = keys.item(at) if len(keys) else 0
+        at = int(keys.argmax())
+        key = keys.item(at)
         if key > best:
-            best, chosen, row = key, view, at
+            best, chosen, position = key, view, at
     if not best:
         filling = placement_fill.Filling(where, one, known, {})
         return _decision(filling, 1, explaining.reasons(filling, exhausted=False))
-    place_, ref = chosen.place_of(row)
-    where.assume_one(one.key, place_, chosen.requests, row, chosen.device(row))
-    placement = demand.Placement(ref, chosen.name, 1, ((where.names[row], 1),))
+    row = chosen.row(position)
+    target = where.target_of.item(row)
+    where.assume_one(one.key, chosen.place_at(target), chosen.requests, row, chosen.device(row))
+    placement = demand.Placement(where.targets[target].ref, chosen.name, 1, ((where.names[row], 1),))
     return demand.Decision(one.key, (placement,), 0, (), one.ask.notes)
 
 
@@ -138,9 +134,8 @@ def _fill(filling: placement_fill.Filling) -> tuple[int, bool]:
 
 def _everywhere(filling: placement_fill.Filling) -> int:
     """`replicas` in each target that may run them; how many are missing."""
-    one, where = filling.demand, filling.where
-    fit = np.logical_or.reduce([codes[: where.rows] == statics.OK for codes in filling.known.known.codes])
-    targets = sorted(set(where.target_of[: where.rows][fit].tolist()), key=filling.name)
+    one = filling.demand
+    targets = sorted(filling.known.statics.reached, key=filling.name)
     missing = 0
     for target in targets:
         wanted = one.replicas - sum(count for (held, _), count in filling.given.items() if held == target)
@@ -155,27 +150,24 @@ def _whole(filling: placement_fill.Filling, wanted: int) -> int | None:
     """
     if filling.given:
         return next(iter(filling.given))[0]
-    where, loose = filling.where, filling.demand.ask.strategy is demand.Strategy.SPREAD
-    room = np.add.reduce(filling.rooms())
-    best: tuple[tuple[int, ...], int, str] | None = None
-    chosen = None
-    for target in sorted(set(where.target_of[: where.rows][room > 0].tolist()), key=filling.name):
-        here = where.target_of[: where.rows] == target
-        total = int(room[here].sum())
-        if total < wanted:
-            continue
-        tiers = np.bincount(filling.known.known.tiers[: where.rows][here], weights=room[here])
-        rank = (_steps(tiers.tolist(), wanted), -total if loose else total, filling.name(target))
-        if best is None or rank < best:
-            best, chosen = rank, target
-    return chosen
+    among, loose = filling.known.candidates, filling.demand.ask.strategy is demand.Strategy.SPREAD
+    by_tier: dict[int, list[int]] = {}
+    for cell, room in enumerate(filling.room_of_cells()):
+        steps = by_tier.setdefault(among.targets[cell], [0] * filling.known.statics.tier_count)
+        steps[among.tiers[cell]] += room
+    ranks = {
+        target: (_steps(steps, wanted), -sum(steps) if loose else sum(steps), filling.name(target))
+        for target, steps in by_tier.items()
+        if sum(steps) >= wanted
+    }
+    return min(ranks, key=lambda target: ranks[target], default=None)
 
 
-def _steps(room: list[float], wanted: int) -> tuple[int, ...]:
+def _steps(room: list[int], wanted: int) -> tuple[int, ...]:
     """By step of preference, the replicas that do not fit it or a better one: the smaller, the more preferred."""
     left, missing = wanted, []
     for most in room:
-        left = max(0, left - int(most))
+        left = max(0, left - most)
         missing.append(left)
     return tuple(missing[: missing.index(0) + 1])
 
@@ -186,10 +178,10 @@ def _daemon_set(
     """One on each node that fits. Unplaced are the nodes that may run it but have no room."""
     where.withdraw(one.key)
     filling = placement_fill.Filling(where, one, known, {})
-    running = placement_fill.held_on_rows(where, one.key)
-    for index, room in enumerate(filling.rooms()):
-        room[list(running)] = 0
-        rows = np.flatnonzero(room)
+    running, among = placement_fill.held_on_rows(where, one.key), known.candidates
+    for index, room in enumerate(filling.survey()[0]):
+        rows = among.rows[room[:-1] > 0]
+        rows = rows[~np.isin(rows, list(running))]
         for target in np.unique(where.target_of[rows]).tolist():
             here = dict.fromkeys(rows[where.target_of[rows] == target].tolist(), 1)
             where.assume(

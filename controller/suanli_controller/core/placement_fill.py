@@ -1,34 +1,21 @@
 """Sharing out one demand's replicas: over targets and variants by `divide`, within the bounds on spread, then to nodes.
 
-A cell is a set of nodes between which only the strategy chooses: one target, one variant, one step of preference, one
-domain of each bound. Replicas are counted out to cells first, then to the nodes of each.
+Counted out to cells first (see `cells`), then to the nodes of each.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import columns, demand, fleet, ledger, scoring_divide, spread, spread_bounds, views
+from suanli_controller.core import cells as cells_of
+from suanli_controller.core import columns, demand, fleet, scoring_divide, spread, spread_bounds, views
 
-Rows = NDArray[np.int64]
+Ints = NDArray[np.int64]
 Given = dict[tuple[int, int], int]  # (target, variant), by index: replicas
 Added = dict[tuple[int, int], dict[int, int]]  # (target, variant), by index: row: replicas
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """Parallel lists, one entry a cell."""
-
-    tier: list[int]
-    target: list[int]
-    variant: list[int]
-    room: list[int]
-    domains: list[list[int]]  # by bound, then by cell
-    key: Rows  # what rows of one cell have in common, by row
-    keys: Rows  # by cell
-    rank: list[int]  # the best rank of a node in it, where bounds divide targets; else 0
+_FEW: Final = 32  # replicas for which the best node is looked for again and again, and not all are sorted
 
 
 class Filling:
@@ -37,7 +24,7 @@ class Filling:
     def __init__(self, where: fleet.Fleet, one: demand.Demand, known: views.AskViews, given: Given) -> None:
         self.where, self.demand, self.known, self.given = where, one, known, given
         self.added: Added = {}
-        self.closed = closed_targets(where, one)
+        self.closed = closed_targets(where, one, known)
 
     def run(self, wanted: int, only: int | None = None) -> int:
         """Place up to `wanted` more, in the target `only` where one is named; how many were placed."""
@@ -52,70 +39,58 @@ class Filling:
         """Fill until nothing more fits: what the first variant leaves of a node may do for another."""
         placed = 0
         while placed < wanted:
-            rooms = self.rooms(only)
+            rooms, keys = self.survey(only)
             bounds = self.bounds(soft=soft)
-            cells = self._cells(rooms, bounds)
+            cells = self._cells(rooms, keys, bounds)
             counts = self._share_out(wanted - placed, cells, bounds)
-            got = self._to_nodes(cells, counts, rooms)
+            got = self._to_nodes(cells, counts, rooms, keys)
             placed += got
             if not got or len(rooms) == 1:
                 break
         return placed
 
-    def rooms(self, only: int | None = None) -> list[Rows]:
-        """By variant and row: replicas that fit. A node counts for the first variant that it has room for."""
-        where, rooms = self.where, list[Rows]()
-        taken = np.zeros(where.rows, np.bool_)
-        shut = self.closed if only is None else np.arange(len(self.closed)) != only
-        if shut.any():
-            taken = shut[where.target_of[: where.rows]]
-        for view in self.known.variants:
-            room = view.rooms()
-            if shut.any() or rooms:
-                room[taken] = 0
-            rooms.append(room)
-            if len(self.known.variants) > 1:
-                taken = taken | (room > 0)
-        return rooms
+    def survey(self, only: int | None = None) -> tuple[list[Ints], list[Ints]]:
+        """By variant and position: replicas that fit, and how good the node is; in the target `only`, if one is named.
+
+        A node counts for the first variant that it has room for.
+        """
+        surveys = [view.survey() for view in self.known.variants]
+        rooms, keys = [room for room, _ in surveys], [key for _, key in surveys]
+        for variant, room in enumerate(rooms[1:], 1):
+            free = np.add.reduce(rooms[:variant]) == 0
+            room *= free  # noqa: PLW2901 - in place
+            keys[variant] *= free
+        if (
+            only is not None or self.closed is not self.known.statics.shut
+        ):  # nodes of shut targets are closed anyway
+            shut = self.closed if only is None else np.arange(len(self.closed)) != only
+            among = self.known.candidates
+            for cell, target in enumerate(among.targets):
+                if shut[target]:
+                    for values in (*rooms, *keys):
+                        values[among.slice_of(cell)] = 0
+        return rooms, keys
+
+    def room_of_cells(self) -> list[int]:
+        """Replicas that fit, by cell of the candidates, whichever their variant."""
+        starts = self.known.candidates.starts[:-1]
+        room: list[int] = np.add.reduceat(np.add.reduce(self.survey()[0]), starts).tolist()
+        return room
 
     def bounds(self, *, soft: bool) -> list[spread_bounds.RowBound]:
+        if not self.known.bounded:
+            return []
         held = spread_bounds.Held(self.given, held_on_rows(self.where, self.demand.key))
         return spread_bounds.of(self.where, self.demand, self.known, held, self.closed, soft=soft)
 
-    def _cells(self, rooms: Sequence[Rows], bounds: list[spread_bounds.RowBound]) -> Cells:
-        variants, targets = len(rooms), len(self.where.targets)
-        key, room = self.known.known.cell, rooms[0]
-        if variants > 1:
-            room = np.add.reduce(rooms)
-            key = key * variants + np.argmax(np.stack(rooms) > 0, axis=0)
-        fine = [each.rows for each in bounds if each.rows is not None]
-        sums = np.bincount(key, weights=room)
-        keys = own = np.flatnonzero(sums)
-        totals, sample = sums[keys].astype(np.int64), keys
-        if fine:
-            key, own, sample, totals, keys = _finely(key, room, fine)
-        target = [self.known.known.by_name[each] for each in (keys // variants % max(targets, 1)).tolist()]
-        variant = (keys % variants).tolist()
-        return Cells(
-            tier=(keys // (variants * max(targets, 1))).tolist(),
-            target=target,
-            variant=variant,
-            room=totals.tolist(),
-            domains=list(spread_bounds.cells_of(bounds, target, variant, sample)),
-            key=key,
-            keys=own,
-            rank=self._best_ranks(key, room, len(target)) if fine else [0] * len(target),
-        )
+    def _cells(
+        self, rooms: Sequence[Ints], keys: Sequence[Ints], bounds: Sequence[spread_bounds.RowBound]
+    ) -> cells_of.Cells:
+        if any(each.rows is not None for each in bounds):
+            return cells_of.split(self.known.candidates, rooms, keys, bounds)
+        return cells_of.of(self.known.candidates, rooms, bounds)
 
-    def _best_ranks(self, key: Rows, room: Rows, cells: int) -> list[int]:
-        """Where the bounds make several cells of one target's nodes, the strategy chooses among them."""
-        usable = np.flatnonzero(room)
-        best = np.zeros(cells, np.int64)
-        np.maximum.at(best, key[usable], self.known.variants[0].ranks()[usable])
-        found: list[int] = best.tolist()
-        return found
-
-    def _share_out(self, wanted: int, cells: Cells, bounds: list[spread_bounds.RowBound]) -> list[int]:
+    def _share_out(self, wanted: int, cells: cells_of.Cells, bounds: list[spread_bounds.RowBound]) -> list[int]:
         """Replicas by cell."""
         divide = self.demand.ask.divide
         if bounds or divide is demand.Divide.WEIGHTED:
@@ -157,12 +132,12 @@ class Filling:
     def name(self, target: int) -> str:
         return self.where.targets[target].ref
 
-    def _held(self, cells: Cells, places: Iterable[int]) -> list[int]:
+    def _held(self, cells: cells_of.Cells, places: Iterable[int]) -> list[int]:
         """What each (target, variant) has, told of its first cell."""
         left = dict(self.given)
         return [left.pop((cells.target[cell], cells.variant[cell]), 0) for cell in places]
 
-    def _claims(self, cells: Cells) -> Callable[[int, int], spread.Claim]:
+    def _claims(self, cells: cells_of.Cells) -> Callable[[int, int], spread.Claim]:
         """Which cell is next: the smallest claim."""
         divide = self.demand.ask.divide
         if divide is demand.Divide.WEIGHTED:
@@ -177,7 +152,7 @@ class Filling:
             )
         return self._capacity_claims(cells)
 
-    def _capacity_claims(self, cells: Cells) -> Callable[[int, int], spread.Claim]:
+    def _capacity_claims(self, cells: cells_of.Cells) -> Callable[[int, int], spread.Claim]:
         """By the room of a target's variant, within it by the strategy."""
         places = list(zip(cells.target, cells.variant, strict=True))
         has = dict.fromkeys(places, 0) | self.given
@@ -185,7 +160,7 @@ class Filling:
         for place, room in zip(places, cells.room, strict=True):
             weight[place] += room
         of_cell = [0] * len(places)
-        name = {target: place for place, target in enumerate(self.known.known.by_name)}
+        name = {target: place for place, target in enumerate(self.known.statics.by_name)}
 
         def claim(cell: int, got: int) -> spread.Claim:
             place = places[cell]
@@ -196,13 +171,13 @@ class Filling:
 
         return claim
 
-    def _weighted_claims(self, cells: Cells) -> Callable[[int, int], spread.Claim]:
+    def _weighted_claims(self, cells: cells_of.Cells) -> Callable[[int, int], spread.Claim]:
         weights = {self.where.target_index.get(ref, -1): weight for ref, weight in self.demand.ask.weights}
         has = dict.fromkeys(cells.target, 0)
         for (target, _), count in self.given.items():
             has[target] = has.get(target, 0) + count
         of_cell = [0] * len(cells.room)
-        name = {target: place for place, target in enumerate(self.known.known.by_name)}
+        name = {target: place for place, target in enumerate(self.known.statics.by_name)}
 
         def claim(cell: int, got: int) -> spread.Claim:
             target = cells.target[cell]
@@ -213,67 +188,67 @@ class Filling:
 
         return claim
 
-    def _to_nodes(self, cells: Cells, counts: Sequence[int], rooms: Sequence[Rows]) -> int:
+    def _to_nodes(
+        self, cells: cells_of.Cells, counts: Sequence[int], rooms: Sequence[Ints], keys: Sequence[Ints]
+    ) -> int:
         """Assume the replicas of cells on nodes; how many found one."""
-        if self.demand.ask.strategy is demand.Strategy.BIN_PACK and len(rooms) == 1:
-            return self._pack(cells, counts, rooms[0])
-        return sum(self._to_cell(cells, cell, count, rooms) for cell, count in enumerate(counts) if count)
-
-    def _pack(self, cells: Cells, counts: Sequence[int], room: Rows) -> int:
-        """All cells at once."""
-        view = self.known.variants[0]
-        found = fullest_by_key(cells.key, cells.keys, np.array(counts, np.int64), room, view.ranks())
-        lots: dict[int, dict[int, int]] = {}
-        targets = self.where.target_of[found[0]].tolist()
-        for target, row, count in zip(targets, found[0].tolist(), found[1].tolist(), strict=True):
-            lots.setdefault(target, {})[row] = count
-        for target, chosen in lots.items():
-            self.where.assumed.add(self.demand.key, view.place_at(target), view.requests, chosen)
-            self.note(target, 0, chosen)
-        self.where.deduct_all(view.requests, *found)
-        return int(found[1].sum())
-
-    def _to_cell(self, cells: Cells, cell: int, count: int, rooms: Sequence[Rows]) -> int:
-        target, variant = cells.target[cell], cells.variant[cell]
-        view, room = self.known.variants[variant], rooms[variant]
-        rows = np.flatnonzero((cells.key == cells.keys[cell]) & (room > 0))
-        place = view.place_at(target)
         if self.demand.ask.strategy is demand.Strategy.BIN_PACK:
-            chosen = fullest(rows, room[rows], view.ranks()[rows], count)
-            self.where.assume(self.demand.key, place, view.requests, chosen)
-        else:
-            chosen = self._one_by_one(place, view, rows, count)
-        self.note(target, variant, chosen)
-        return sum(chosen.values())
+            return self._pack(cells, counts, rooms, keys)
+        return sum(self._one_by_one(cells, cell, count, rooms) for cell, count in enumerate(counts) if count)
 
-    def _one_by_one(self, place: ledger.Place, view: views.View, rows: Rows, count: int) -> dict[int, int]:
-        chosen: dict[int, int] = {}
+    def _pack(
+        self, cells: cells_of.Cells, counts: Sequence[int], rooms: Sequence[Ints], keys: Sequence[Ints]
+    ) -> int:
+        """Fill the nodes of all cells, then deduct at once: no two cells share a node."""
+        lots: list[dict[int, dict[int, int]]] = [{} for _ in rooms]
+        for cell, count in enumerate(counts):
+            if count:
+                variant, at = cells.variant[cell], cells.places[cell]
+                chosen = fullest(self._rows(at), rooms[variant][at], keys[variant][at], count)
+                lots[variant].setdefault(cells.target[cell], {}).update(chosen)
+        placed = 0
+        for variant, by_target in enumerate(lots):
+            view = self.known.variants[variant]
+            by_place = {view.place_at(target): chosen for target, chosen in by_target.items()}
+            self.where.assume_all(self.demand.key, view.requests, by_place)
+            placed += sum(self.note(target, variant, chosen) for target, chosen in by_target.items())
+        return placed
+
+    def _one_by_one(self, cells: cells_of.Cells, cell: int, count: int, rooms: Sequence[Ints]) -> int:
+        variant, at = cells.variant[cell], cells.places[cell]
+        view, among = self.known.variants[variant], np.arange(len(rooms[variant]))[at]
+        at = among[rooms[variant][at] > 0]  # without nodes that count for another variant
+        place, rows, chosen = view.place_at(cells.target[cell]), self._rows(at), dict[int, int]()
         for _ in range(count):
-            keys = view.keys()[rows]
+            keys = view.keys()[at]
             best = int(keys.argmax())
             if keys[best] <= 0:
                 break
             row = int(rows[best])
             self.where.assume(self.demand.key, place, view.requests, {row: 1}, view.device(row))
             chosen[row] = chosen.get(row, 0) + 1
-        return chosen
+        return self.note(cells.target[cell], cells.variant[cell], chosen)
 
-    def note(self, target: int, variant: int, chosen: dict[int, int]) -> None:
-        place = (target, variant)
-        self.given[place] = self.given.get(place, 0) + sum(chosen.values())
-        rows = self.added.setdefault(place, {})
-        for row, count in chosen.items():
-            rows[row] = rows.get(row, 0) + count
+    def _rows(self, at: slice | Ints) -> Ints:
+        return self.known.candidates.rows[at]
+
+    def note(self, target: int, variant: int, chosen: dict[int, int]) -> int:
+        """Count what was assumed; how many replicas it is."""
+        place, placed = (target, variant), sum(chosen.values())
+        self.given[place] = self.given.get(place, 0) + placed
+        before = self.added.get(place, {})
+        self.added[place] = (
+            chosen if not before else {row: before.get(row, 0) + chosen.get(row, 0) for row in before | chosen}
+        )
+        return placed
 
 
-def closed_targets(where: fleet.Fleet, one: demand.Demand) -> columns.Mask:
+def closed_targets(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> columns.Mask:
     """By target: it takes nothing new for this demand."""
     shut = one.full | one.excluded | one.held
-    return np.fromiter(
-        (not target.ready or target.cordoned or target.ref in shut for target in where.targets),
-        np.bool_,
-        len(where.targets),
-    )
+    if not shut:
+        return known.statics.shut
+    return known.statics.shut | np.array([target.ref in shut for target in where.targets], np.bool_)
 
 
 def held_on_rows(where: fleet.Fleet, workload: str) -> dict[int, int]:
@@ -290,54 +265,31 @@ def _sums(left: Iterable[int], right: Iterable[int]) -> list[int]:
     return [one + other for one, other in zip(left, right, strict=True)]
 
 
-def _finely(key: Rows, room: Rows, domains: Iterable[Rows]) -> tuple[Rows, Rows, Rows, Rows, Rows]:
-    """Cells by key and the domains of bounds: by row the cell, -1 where there is no room; by cell its number, one of
-    its rows, its room, and its key.
-    """
-    usable = np.flatnonzero(room)
-    mixed = key[usable]
-    for codes in domains:
-        mixed = mixed * (int(codes.max(initial=0)) + 2) + codes[usable] + 1
-        _, mixed = np.unique(mixed, return_inverse=True)  # numbered anew each time, lest products overflow
-    _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
-    of_row = np.full(len(key), -1, np.int64)
-    of_row[usable] = inverse
-    sample = usable[first]
-    room_of_cell = np.bincount(inverse, weights=room[usable]).astype(np.int64)
-    return of_row, np.arange(len(sample)), sample, room_of_cell, key[sample]
-
-
-def fullest_by_key(key: Rows, keys: Rows, counts: Rows, room: Rows, ranks: Rows) -> tuple[Rows, Rows]:
-    """`fullest` for many cells at once: rows and replicas for `counts[c]` on the rows whose key is `keys[c]`."""
-    wanted = np.zeros(int(key.max(initial=0)) + 1, np.int64)
-    wanted[keys] = counts
-    rows = np.flatnonzero(np.minimum(room, wanted[key]))
-    most = 4 * int(counts.sum())
-    chosen = rows
-    if len(rows) > 2 * most:  # the best of all will do, unless they are the best of other cells
-        chosen = rows[np.argpartition(ranks[rows], len(rows) - most)[-most:]]
-    for some in (chosen, rows):
-        order = some[np.lexsort((-ranks[some], key[some]))]
-        own, fits = key[order], room[order]
-        before = np.cumsum(fits) - fits
-        starts = np.flatnonzero(np.diff(own, prepend=-1))
-        before -= np.repeat(before[starts], np.diff(starts, append=len(own)))
-        takes = np.clip(wanted[own] - before, 0, fits)
-        if takes.sum() == counts.sum():
+def fullest(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
+    """Fill nodes one after another, the largest key first; replicas by row. Overwrites `keys`."""
+    if count > _FEW:
+        return _fullest_of_many(rows, room, keys, count)
+    chosen: dict[int, int] = {}
+    while count:
+        best = keys.argmax()
+        fits = min(room.item(best), count)
+        if not fits:
             break
-    used = takes > 0
-    return order[used], takes[used]
+        chosen[rows.item(best)] = fits
+        keys[best] = room[best] = 0
+        count -= fits
+    return chosen
 
 
-def fullest(rows: Rows, room: Rows, ranks: Rows, count: int) -> dict[int, int]:
-    """Fill nodes one after another, the highest rank first."""
+def _fullest_of_many(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
     if len(rows) > 4 * count:
-        best = np.argpartition(ranks, len(ranks) - count)[-count:]
-        rows, room, ranks = rows[best], room[best], ranks[best]
-    order = np.argsort(ranks)[::-1]
+        best = np.argpartition(keys, len(keys) - count)[-count:]
+        rows, room, keys = rows[best], room[best], keys[best]
+    order = np.argsort(keys)[::-1]
     ends = np.cumsum(room[order])
     last = int(np.searchsorted(ends, count)) + 1
     counts = room[order][:last]
     if last <= len(ends) and ends[last - 1] > count:
         counts[-1] -= ends[last - 1] - count
-    return dict(zip(rows[order][:last].tolist(), counts.tolist(), strict=True))
+    taken = counts > 0
+    return dict(zip(rows[order][:last][taken].tolist(), counts[taken].tolist(), strict=True))

@@ -15,8 +15,18 @@ WORTH_MOVING_PERMILLE: Final = 200
 one freed node in a group must not restart a pod of every workload that overflowed from it."""
 
 
-def kept(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
-    """The replicas of `current` that no rule drives out, by (target, variant), by index."""
+def staying(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
+    """What a workload keeps, by (target, variant), by index; what is assumed is made to agree with it."""
+    stay = _kept(where, one, known)
+    if one.ask.divide is not demand.Divide.DUPLICATED:
+        _shrink(where, one, known, stay)
+        _give_up(where, one, known, stay)
+    _settle(where, one, known, stay)
+    return stay
+
+
+def _kept(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
+    """The replicas of `current` that no rule drives out."""
     variants = {variant.name: index for index, variant in enumerate(one.ask.variants)}
     stay: placement_fill.Given = {}
     for (ref, name), count in sorted(one.current.items()):
@@ -32,7 +42,7 @@ def kept(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> place
 def _may_stay(where: fleet.Fleet, known: views.AskViews, target: int, variant: int) -> bool:
     """Whether a node of the target may run the variant at all; a target whose nodes are not known yet keeps all."""
     here = (where.target_of[: where.rows] == target) & where.present[: where.rows]
-    return not here.any() or bool((known.known.codes[variant][: where.rows][here] == statics.OK).any())
+    return not here.any() or bool((known.statics.codes[variant][here] == statics.OK).any())
 
 
 def _cut_to_limits(where: fleet.Fleet, one: demand.Demand, stay: placement_fill.Given) -> None:
@@ -57,7 +67,7 @@ def _cut_to_limits(where: fleet.Fleet, one: demand.Demand, stay: placement_fill.
                 quota -= stay[place]
 
 
-def shrink(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
+def _shrink(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Take away what is more than `replicas`: from the least preferred places first, within them in proportion."""
     surplus = sum(stay.values()) - one.replicas
     if surplus <= 0:
@@ -92,18 +102,18 @@ def _tiers(
     for target, variant in stay:
         place = ledger.Place(target, one.ask.variants[variant].name)
         lots = [book.places(one.key).get(place) for book in (where.bound, where.assumed)]
-        seen = [int(known.known.tiers[row]) for lot in lots if lot for row in lot.rows]
+        seen = [int(known.statics.tiers[row]) for lot in lots if lot for row in lot.rows]
         tiers[target, variant] = max(seen) if seen else _best_tier(where, known, (target, variant))
     return tiers
 
 
 def _best_tier(where: fleet.Fleet, known: views.AskViews, place: tuple[int, int]) -> int:
-    fit = known.known.codes[place[1]][: where.rows] == statics.OK
-    here = known.known.tiers[: where.rows][fit & (where.target_of[: where.rows] == place[0])]
-    return int(here.min(initial=known.known.tier_count))
+    fit = known.statics.codes[place[1]] == statics.OK
+    here = known.statics.tiers[fit & (where.target_of[: where.rows] == place[0])]
+    return min(here.tolist(), default=known.statics.tier_count)
 
 
-def settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
+def _settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Make what is assumed agree with what stays: less is withdrawn, and what no one has seen is assumed again."""
     numbers = {variant.name: index for index, variant in enumerate(one.ask.variants)}
     for place in list(where.assumed.places(one.key)):
@@ -121,26 +131,25 @@ def settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: 
 def _assume(
     where: fleet.Fleet, one: demand.Demand, known: views.AskViews, place: ledger.Place, variant: int, count: int
 ) -> None:
-    view = known.variants[variant]
-    room = view.rooms()
-    room[where.target_of[: where.rows] != place.target] = 0
-    rows = room.nonzero()[0]
-    if len(rows):
-        chosen = placement_fill.fullest(rows, room[rows], view.ranks()[rows], count)
-        where.assume(one.key, place, view.requests, chosen)
+    view, among = known.variants[variant], known.candidates
+    room, keys = view.survey()
+    at = np.flatnonzero((where.target_of[among.rows] == place.target) & (room[:-1] > 0))
+    if len(at):
+        where.assume(
+            one.key, place, view.requests, placement_fill.fullest(among.rows[at], room[at], keys[at], count)
+        )
 
 
-def movable(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
+def _give_up(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Give up places on a worse step of preference where enough replicas would fit on a better one."""
     settled = sum(stay.values()) == one.replicas  # what is scaled is not moved in the same pass
-    if known.known.tier_count == 1 or not settled or not stay or one.ask.kind is demand.Kind.JOB:
+    if known.statics.tier_count == 1 or not settled or not stay or one.ask.kind is demand.Kind.JOB:
         return
     tiers = _tiers(where, known, one, stay)
     filling = placement_fill.Filling(where, one, known, dict(stay))
-    room = np.add.reduce(filling.rooms())
-    by_tier = [0] * known.known.tier_count
-    for row in room.nonzero()[0].tolist():
-        by_tier[int(known.known.tiers[row])] += int(room[row])
+    by_tier = [0] * known.statics.tier_count
+    for cell, room in enumerate(filling.room_of_cells()):
+        by_tier[known.candidates.tiers[cell]] += room
     worst_first = sorted((place for place in stay if _is_open(where, one, place)), key=lambda place: -tiers[place])
     moves: dict[tuple[int, int], int] = {}
     for place in worst_first:

@@ -1,6 +1,6 @@
 """From an Ask's spread, template constraints and quotas to bounds over the fleet's nodes, with what lies there now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,11 +47,6 @@ def of(
     return found
 
 
-def _runnable(known: views.AskViews, rows: int) -> columns.Mask:
-    """Rows that some variant may run on, whatever is free there."""
-    return np.asarray(np.logical_or.reduce([codes[:rows] == statics.OK for codes in known.known.codes]))
-
-
 def _quota(ask: demand.Ask, held: Held) -> RowBound:
     """A quota is a bound whose domains are the variants; one without a quota is in no domain."""
     counts = [0] * len(ask.variants)
@@ -67,7 +62,7 @@ def _of_spread(
     where: fleet.Fleet, wish: demand.Spread, held: Held, known: views.AskViews, closed: columns.Mask
 ) -> RowBound:
     if wish.by == "node":
-        eligible = _runnable(known, where.rows) & ~closed[where.target_of[: where.rows]]
+        eligible = known.statics.runnable() & ~closed[where.target_of[: where.rows]]
         return _by_row(wish, np.arange(where.rows), where.rows, held, eligible)
     own = [statics.target_value(target, wish.by) for target in where.targets]
     index: dict[str, int] = {}
@@ -77,13 +72,13 @@ def _of_spread(
         of_label = [index.setdefault(str(value), len(index)) for value in label.values]
         by_row = np.array([*codes, -1])[where.target_of[: where.rows]]
         by_label = np.array([*of_label, -1])[label.codes[: where.rows]]
-        eligible = _runnable(known, where.rows) & ~closed[where.target_of[: where.rows]]
+        eligible = known.statics.runnable() & ~closed[where.target_of[: where.rows]]
         return _by_row(wish, np.where(by_row >= 0, by_row, by_label), len(index), held, eligible)
     counts = [0] * len(index)
     for (target, _), count in held.places.items():
         if codes[target] >= 0:
             counts[codes[target]] += count
-    able = {codes[target] for target in known.known.reached if not closed[target]}
+    able = {codes[target] for target in known.statics.reached if not closed[target]}
     return RowBound(_bound(wish, counts, [each in able for each in range(len(index))]), targets=codes)
 
 
@@ -130,7 +125,7 @@ def _of_template(where: fleet.Fleet, wish: demand.TopologySpread, known: views.A
     codes, scope = _label_domains(where, wish.topology_key)
     able = where.present[: where.rows].copy()
     if wish.honor_affinity:
-        able &= np.logical_or.reduce([_selected(each[: where.rows], wish) for each in known.known.codes])
+        able &= np.logical_or.reduce([_selected(each, wish) for each in known.statics.codes])
     eligible = np.zeros(len(scope) + 1, np.bool_)
     eligible[codes[able]] = True
     bound = spread.Bound(
@@ -159,7 +154,9 @@ def _of_anti_affinity(where: fleet.Fleet, key: str, held: Held) -> RowBound:
     return RowBound(bound, rows=codes)
 
 
-def cells_of(bounds: list[RowBound], target: list[int], variant: list[int], sample: Codes) -> Iterator[list[int]]:
+def cells_of(
+    bounds: Sequence[RowBound], target: list[int], variant: list[int], sample: Codes | None = None
+) -> Iterator[list[int]]:
     """For each bound the domains of cells that are given by target, variant and one of their rows."""
     for each in bounds:
         if each.targets is not None:
@@ -168,4 +165,5 @@ def cells_of(bounds: list[RowBound], target: list[int], variant: list[int], samp
             yield [each.variants[index] for index in variant]
         else:
             assert each.rows is not None  # noqa: S101 - for the type checker: one of the three is set
+            assert sample is not None  # noqa: S101 - given where some bound is by row
             yield each.rows[sample].tolist()

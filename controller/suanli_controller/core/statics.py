@@ -6,7 +6,7 @@ or cordoned changes often and is not part of it.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,45 +25,40 @@ _FACT_KEYS: Final = ("architecture", "family", "os")
 _UNKNOWN: Final = ("", names.UNKNOWN)
 
 Codes = NDArray[np.uint8]
-Tiers = NDArray[np.int64]
+Tiers = NDArray[np.uint8]
 
 
 class Statics:
-    """`codes[v]`, `base[v]` by variant and row; `tiers` by row, 0 the best. As long as the fleet's capacity.
+    """`codes[v]` and `usable[v]` by variant and row; `tiers` by row, 0 the best."""
 
-    A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
-    """
-
-    __slots__ = ("base", "by_name", "cell", "codes", "reached", "tier_count", "tiers")
+    __slots__ = ("accelerated", "by_name", "codes", "reached", "shut", "tier_count", "tiers", "usable")
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask) -> None:
-        rows = where.rows
         # targets in the order of their names, which decides between equal claims
         self.by_name: list[int] = sorted(range(len(where.targets)), key=lambda index: where.targets[index].ref)
-        position = np.argsort(np.array(self.by_name, np.int64))
+        # by target: takes nothing new, whoever asks
+        self.shut = np.array([not target.ready or target.cordoned for target in where.targets], np.bool_)
         common = _common_codes(where, ask)
-        self.tiers: Tiers = np.zeros(where.capacity, np.int64)
-        tiers, outside = _tiers(where, ask)
-        self.tiers[:rows] = tiers
-        self.tier_count = int(tiers.max(initial=0)) + 1
-        # by row, the step of preference and the target in one number
-        self.cell: Tiers = tiers * len(position) + position[where.target_of[:rows]] if rows else tiers
+        self.tiers, outside = _tiers(where, ask)
+        self.tier_count = int(self.tiers.max(initial=0)) + 1
         common[outside] = np.minimum(common[outside], CODE[names.TARGET_EXCLUDED])
-        self.codes: list[Codes] = []
-        self.base: list[NDArray[np.int64]] = []
+        selected, tolerated = _selected(where, ask), _tolerated(where, ask.tolerations)
+        self.codes: list[Codes] = [
+            np.minimum(common, _variant_codes(where, variant, selected, tolerated)) for variant in ask.variants
+        ]
         homeless = _homeless(where, ask)
-        selected = _selected(where, ask)
-        tolerated = _tolerated(where, ask.tolerations)
-        for variant in ask.variants:
-            codes = np.minimum(common, _variant_codes(where, variant, selected, tolerated))
-            self.codes.append(_padded(codes, where.capacity, 0))
-            thrifty = np.ones(rows, np.bool_) if _accelerated(variant) else ~where.accelerated[:rows]
-            base = ((TIERS - 1 - tiers) << TIER_SHIFT) | (thrifty.astype(np.int64) << ranking.RANK_BITS)
-            base[(codes != OK) | homeless] = ranking.CLOSED
-            self.base.append(_padded(base, where.capacity, ranking.CLOSED))
-        fit = np.logical_or.reduce([codes[:rows] == OK for codes in self.codes])
+        self.usable: list[columns.Mask] = [(codes == OK) & ~homeless for codes in self.codes]
+        self.accelerated = [_accelerated(variant) for variant in ask.variants]
         # targets with a node that some variant may run on, whatever is free there
-        self.reached: list[int] = np.unique(where.target_of[:rows][fit]).tolist()
+        self.reached: list[int] = np.unique(where.target_of[: where.rows][self.runnable()]).tolist()
+
+    def bytes(self) -> int:
+        """About how much memory they take."""
+        return self.tiers.nbytes + sum(each.nbytes for each in (*self.codes, *self.usable))
+
+    def runnable(self) -> columns.Mask:
+        """Rows that some variant may run on, whatever is free there."""
+        return np.asarray(np.logical_or.reduce([codes == OK for codes in self.codes]))
 
 
 def content(ask: demand.Ask) -> Hashable:
@@ -102,12 +97,6 @@ def content(ask: demand.Ask) -> Hashable:
 def _accelerated(variant: demand.Variant) -> bool:
     """Whether the build uses accelerators: extended resources have a slash in their name."""
     return any("/" in name and amount for name, amount in variant.requests.items())
-
-
-def _padded(values: NDArray[Any], capacity: int, filler: int) -> NDArray[Any]:
-    out = np.full(capacity, filler, values.dtype)
-    out[: len(values)] = values
-    return out
 
 
 def _common_codes(where: fleet.Fleet, ask: demand.Ask) -> Codes:
@@ -219,10 +208,10 @@ def _tiers(where: fleet.Fleet, ask: demand.Ask) -> tuple[Tiers, columns.Mask]:
     for each in ask.prefer:
         wish += each.weight * holds_all(where, each.require)
     if not (ask.groups or ask.family_order or ask.prefer):
-        return np.zeros(rows, np.int64), outside
+        return np.zeros(rows, np.uint8), outside
     mixed = (group << 40) + (family << 20) + (int(wish.max(initial=0)) - wish)
     _, dense = np.unique(mixed, return_inverse=True)
-    return np.minimum(dense.astype(np.int64), TIERS - 1), outside
+    return np.minimum(dense, TIERS - 1).astype(np.uint8), outside
 
 
 def _homeless(where: fleet.Fleet, ask: demand.Ask) -> columns.Mask:

@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import demand, fleet, fragmentation, ledger, ranking, statics
+from suanli_controller.core import candidates, demand, fleet, fragmentation, ledger, ranking, statics
 
 BUDGET: Final = 24 << 20  # bytes of keys that are kept
+FACTS_BUDGET: Final = 32 << 20  # bytes of statics and candidates that are kept
 ASKS: Final = 1 << 14  # Asks that are remembered
-CONTENTS: Final = 256  # statics that are kept
-_WORTH_CATCHING_UP: Final = 4  # one row in so many
+_WORTH_CATCHING_UP: Final = 4  # changes, one for so many candidates
 _UNDIVIDED: Final = (None, demand.Divide.CAPACITY, demand.Divide.AGGREGATED)
 _UNASKED: Final = -(1 << 62)
 
@@ -28,19 +28,23 @@ Rooms = NDArray[np.int64]
 
 
 class View:
-    """One variant of one Ask over the whole fleet, as of `version`."""
+    """One variant of one Ask over its candidates. All arrays are by position, see `candidates`."""
 
     __slots__ = (
         "_asked",
         "_asked_of_lines",
         "_base",
+        "_candidates",
         "_column",
+        "_emptiest",
+        "_enough",
+        "_fits",
         "_keys",
         "_lines",
         "_places",
         "_rank",
-        "_rank_line",
         "_scorer",
+        "_scratch",
         "_seen",
         "_shared",
         "_where",
@@ -49,22 +53,22 @@ class View:
     )
 
     def __init__(
-        self, where: fleet.Fleet, ask: demand.Ask, index: int, known: statics.Statics, shared: "Views"
+        self, where: fleet.Fleet, ask: demand.Ask, index: int, among: candidates.Candidates, shared: "Views"
     ) -> None:
-        self._where, self._shared = where, shared
-        rows = where.rows
+        self._where, self._candidates, self._shared = where, among, shared
         self.name = ask.variants[index].name
         self.requests = where.pack_variant(ask.variants[index])
-        self._base = known.base[index][:rows]
-        self._rank_line = fleet.SPREAD if ask.strategy is demand.Strategy.SPREAD else fleet.PACK
-        self._rank = where.table[self._rank_line, :rows]
-        self._places: dict[int, tuple[ledger.Place, str]] = {}
-        self._asked = [(where.free[resource, :rows], amount) for resource, amount in self.requests]
+        self._base = among.base[index]
+        self._rank = among.table[fleet.RANK]
+        self._emptiest = ask.strategy is demand.Strategy.SPREAD
+        self._places: dict[int, ledger.Place] = {}
+        self._asked = [(among.table[fleet.FREE + resource], amount) for resource, amount in self.requests]
         self._column = np.full((len(where.table), 1), _UNASKED, np.int64)
         for resource, amount in self.requests:
             self._column[fleet.FREE + resource, 0] = amount
-        last = fleet.FREE + self.requests[-1][0] + 1
-        self._lines, self._asked_of_lines = where.table[fleet.FREE : last, :rows], self._column[fleet.FREE : last]
+        asked = slice(fleet.FREE, fleet.FREE + self.requests[-1][0] + 1)
+        self._lines, self._asked_of_lines = among.table[asked], self._column[asked]
+        self._scratch, self._fits, self._enough = shared.scratch_for(self._lines)
         self._scorer: fragmentation.Scorer | None = None
         if ask.strategy is demand.Strategy.FRAGMENTATION:
             self._scorer = fragmentation.Scorer(where, ask.variants[index], shared.mix())
@@ -72,39 +76,54 @@ class View:
         self._seen = where.journal.head
 
     def keys(self) -> Keys:
-        """By row: positive where a replica may go, the larger the better. Valid until any view is asked again."""
+        """Positive where a replica may go, the larger the better. Valid until any view is asked again."""
         keys, notes = self._keys, self._where.journal
         changed = notes.since(self._seen, len(self._base) // _WORTH_CATCHING_UP)
         self._seen = notes.head
         if changed is None:  # asked for too seldom to be worth its memory
             self._keys = None
-            return self._evaluate(self._shared.scratch)
+            return self._evaluate(self._scratch)
         if keys is not None:
             if len(changed):
                 self._catch_up(keys, changed)
             return keys
-        self._keys = self._shared.storage(self)
-        return self._evaluate(self._shared.scratch if self._keys is None else self._keys)
+        self._keys = self._shared.storage(self, len(self._base))
+        return self._evaluate(self._scratch if self._keys is None else self._keys)
 
     def _catch_up(self, keys: Keys, changed: NDArray[np.int64]) -> None:
         if self._scorer is not None:
             changed = np.unique(changed)
+        at = self._candidates.position_of.take(changed)
         now = self._where.table.take(changed, 1)
-        fresh = self._base.take(changed)
-        fresh += now[self._rank_line]
+        fresh = self._base.take(at)
+        fresh += self._ranked(now[fleet.RANK])
         fresh *= _ALL(now >= self._column)
-        keys[changed] = fresh
+        keys[at] = fresh
         if self._scorer is not None:
-            self._score(self._scorer, keys, changed[fresh > 0])
+            self._score(self._scorer, keys, at[fresh > 0], now[fleet.RANK, fresh > 0])
 
-    def _score(self, scorer: fragmentation.Scorer, keys: Keys, rows: Rooms) -> None:
+    def _evaluate(self, keys: Keys) -> Keys:
+        self._candidates.catch_up()
+        np.greater_equal(self._lines, self._asked_of_lines, self._enough)
+        np.add(self._base, self._ranked(self._rank), keys)
+        np.multiply(keys, _ALL(self._enough, axis=0, out=self._fits), keys)
+        if self._scorer is not None:
+            open_ = np.flatnonzero(keys > 0)
+            self._score(self._scorer, keys, open_, self._rank.take(open_))
+        return keys
+
+    def _ranked(self, rank: Keys) -> Keys:
+        """Ranks as the strategy counts them."""
+        return rank ^ ranking.ALL_SCORE if self._emptiest else rank
+
+    def _score(self, scorer: fragmentation.Scorer, keys: Keys, at: Rooms, rank: Keys) -> None:
         """Put the strategy's score before fullness; in the paper equal scores go by name alone."""
-        rank = self._rank.take(rows)
         if self._shared.ties_by_name:
             rank &= ranking.NAME_MASK
         else:
             rank = (rank >> ranking.SCORE_BITS_GIVEN_UP << ranking.SIZE_SHIFT) | (rank & ranking.NAME_MASK)
-        keys[rows] = self._base.take(rows) + ((scorer.scores(rows) << ranking.UPPER_SHIFT) | rank)
+        score = scorer.scores(self._candidates.rows.take(at))
+        keys[at] = self._base.take(at) + ((score << ranking.UPPER_SHIFT) | rank)
 
     def device(self, row: int) -> int:
         """From which device of a node a share is best taken; -1: any."""
@@ -112,55 +131,69 @@ class View:
             return -1
         return self._scorer.device(row)
 
-    def _evaluate(self, keys: Keys) -> Keys:
-        enough = np.greater_equal(self._lines, self._asked_of_lines, self._shared.comparisons(len(self._lines)))
-        np.add(self._base, self._rank, keys)
-        np.multiply(keys, _ALL(enough, axis=0, out=self._shared.mask), keys)
-        if self._scorer is not None:
-            self._score(self._scorer, keys, np.flatnonzero(keys > 0))
-        return keys
+    def row(self, position: int) -> int:
+        return self._candidates.rows.item(position)
 
     def place_at(self, target: int) -> ledger.Place:
-        return ledger.Place(target, self.name)
-
-    def place_of(self, row: int) -> tuple[ledger.Place, str]:
-        """The (target, variant) of a replica on a row, and the target's name."""
-        target = self._where.target_of.item(row)
         found = self._places.get(target)
         if found is None:
-            found = ledger.Place(target, self.name), self._where.targets[target].ref
-            self._places[target] = found
+            found = self._places[target] = ledger.Place(target, self.name)
         return found
 
     def forget(self) -> None:
         """Give the storage back."""
         self._keys = None
 
-    def rooms(self) -> Rooms:
-        """By row: how many replicas fit, 0 where none may go."""
+    def survey(self) -> tuple[Rooms, Keys]:
+        """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go."""
+        self._candidates.catch_up()
         room: Rooms | None = None
         for free, amount in self._asked:
             these = free if amount == 1 else free // amount
             room = these.copy() if room is None else np.minimum(room, these, out=room)
         assert room is not None  # noqa: S101 - every pod requests a pod slot
-        np.maximum(room, 0, out=room)
-        room *= (self._base + self._rank) > 0
-        return room
+        keys = self._base + self._ranked(self._rank)
+        fits = (keys > 0) & (room > 0)
+        room *= fits
+        keys *= fits
+        return room, keys
 
-    def ranks(self) -> Keys:
-        """By row: the strategy's rank alone."""
-        return self._rank
+
+class Facts:
+    """What Asks share that differ only in what they request."""
+
+    __slots__ = ("candidates", "statics")
+
+    def __init__(self, where: fleet.Fleet, ask: demand.Ask) -> None:
+        self.statics = statics.Statics(where, ask)
+        self.candidates = candidates.Candidates(where, self.statics)
+
+    def bytes(self) -> int:
+        """About how much memory they take."""
+        return self.statics.bytes() + self.candidates.bytes()
 
 
 class AskViews:
     """Everything that is known about one Ask."""
 
-    __slots__ = ("known", "plain", "variants")
+    __slots__ = ("bounded", "candidates", "plain", "statics", "variants")
 
-    def __init__(self, where: fleet.Fleet, ask: demand.Ask, known: statics.Statics, shared: "Views") -> None:
-        self.known = known
-        self.plain = _is_plain(ask)
-        self.variants = tuple(View(where, ask, index, known, shared) for index in range(len(ask.variants)))
+    def __init__(self, where: fleet.Fleet, ask: demand.Ask, facts: Facts, shared: "Views") -> None:
+        self.statics, self.candidates = facts.statics, facts.candidates
+        self.plain, self.bounded = _is_plain(ask), _is_bounded(ask)
+        self.variants = tuple(
+            View(where, ask, index, facts.candidates, shared) for index in range(len(ask.variants))
+        )
+
+
+def _is_bounded(ask: demand.Ask) -> bool:
+    """Whether anything may bind how replicas lie."""
+    return bool(
+        ask.spread
+        or ask.topology_spread
+        or ask.anti_affinity
+        or any(each.quota is not None for each in ask.variants)
+    )
 
 
 def _is_plain(ask: demand.Ask) -> bool:
@@ -175,7 +208,7 @@ class Views:
     def __init__(self, where: fleet.Fleet) -> None:
         self._where = where
         self._asks: OrderedDict[demand.Ask, AskViews] = OrderedDict()
-        self._contents: OrderedDict[Hashable, statics.Statics] = OrderedDict()
+        self._contents: dict[Hashable, Facts] = {}
         self._stored: list[View] = []
         self._turned_away = 0
         self._seen: Counter[fragmentation.Shape] = Counter()
@@ -200,7 +233,7 @@ class Views:
             self._learn(ask)
             if self._version != self._where.version:  # a resource that was never heard of
                 self._renew()
-            found = self._asks[ask] = AskViews(self._where, ask, self._statics(ask), self)
+            found = self._asks[ask] = AskViews(self._where, ask, self._facts(ask), self)
             if len(self._asks) > ASKS:
                 self._asks.popitem(last=False)
         return found
@@ -228,44 +261,51 @@ class Views:
     def _renew(self) -> None:
         """Facts changed, or the arrays did: nothing that was learnt counts any more."""
         self._version = self._where.version
+        self._mix = None
+        self._comparisons: dict[int, NDArray[np.bool_]] = {}
+        self._scratch: Keys = np.zeros(self._where.rows + 1, np.int64)
+        self._forget()
+
+    def _forget(self) -> None:
         self._asks.clear()
         self._contents.clear()
         self._stored.clear()
-        self._mix = None
-        rows = self._where.rows
-        self.scratch: Keys = np.zeros(rows, np.int64)
-        self.mask = np.zeros(rows, np.bool_)
-        self._comparisons: dict[int, NDArray[np.bool_]] = {}
-        self._slots = BUDGET // (8 * max(rows, 1))
+        self._facts_left = FACTS_BUDGET
+        self._keys_left = BUDGET
 
-    def _statics(self, ask: demand.Ask) -> statics.Statics:
+    def _facts(self, ask: demand.Ask) -> Facts:
+        """Where there are too many for the budget all are forgotten, and those in use come again."""
         key = statics.content(ask)
         known = self._contents.get(key)
         if known is None:
-            known = self._contents[key] = statics.Statics(self._where, ask)
-            if len(self._contents) > CONTENTS:
-                self._contents.popitem(last=False)
+            known = Facts(self._where, ask)
+            if known.bytes() > self._facts_left:
+                self._forget()
+            self._facts_left -= known.bytes()
+            self._contents[key] = known
         return known
 
-    def comparisons(self, lines: int) -> NDArray[np.bool_]:
-        """Room for the outcome of comparing so many lines with all rows."""
-        found = self._comparisons.get(lines)
+    def scratch_for(self, lines: NDArray[np.int64]) -> tuple[Keys, NDArray[np.bool_], NDArray[np.bool_]]:
+        """Room, shared by all views, for keys, for what fits, and for the outcome of comparing `lines`."""
+        count, size = lines.shape
+        found = self._comparisons.get(count)
         if found is None:
-            found = self._comparisons[lines] = np.zeros((lines, self._where.rows), np.bool_)
-        return found
+            found = self._comparisons[count] = np.zeros((count + 1, self._where.rows + 1), np.bool_)
+        return self._scratch[:size], found[-1, :size], found[:-1, :size]
 
-    def storage(self, view: View) -> Keys | None:
+    def storage(self, view: View, size: int) -> Keys | None:
         """An array for a view's keys; None where the budget is spent.
 
         Who has storage may not be who needs it: now and then all give it back, and who is busy gets it again.
         """
-        if len(self._stored) >= self._slots:
+        if self._keys_left < 8 * size:
             self._turned_away += 1
-            if self._turned_away <= 4 * self._slots:
+            if self._turned_away <= 4 * len(self._stored):
                 return None
             for each in self._stored:
                 each.forget()
             self._stored.clear()
-            self._turned_away = 0
+            self._keys_left, self._turned_away = BUDGET, 0
         self._stored.append(view)
-        return np.zeros(self._where.rows, np.int64)
+        self._keys_left -= 8 * size
+        return np.zeros(size, np.int64)

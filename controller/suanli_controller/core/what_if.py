@@ -267,7 +267,7 @@ def _class_free(
     of_class: np.ndarray[tuple[int], np.dtype[np.bool_]],
     table: centre.UnitTable | None,
 ) -> ClassFree:
-    open_rows = np.flatnonzero(of_class & (where.pack[: where.rows] >= 0))
+    open_rows = np.flatnonzero(of_class & (where.ranks[: where.rows] >= 0))
     allocatable = where.allocatable[:, open_rows]
     free = np.maximum(where.free[:, open_rows], 0)
     has = {resource: index for resource, index in where.resources.items() if allocatable[index].any()}

@@ -395,3 +395,21 @@ def test_accelerators_are_left_for_those_that_ask_for_them() -> None:
         [fleets.cloud("a")], [fleets.node("gpu", extended={"nvidia.com/gpu": 8}), fleets.node("plain")]
     )
     assert decide(where, fleets.ask()).placements[0].nodes == (("plain", 1),)
+
+
+def test_a_workload_that_requests_otherwise_gives_back_what_it_took_before() -> None:
+    where = fleets.of([fleets.cloud("a")], [fleets.node("n0", cpu=16)])
+    small, large = fleets.ask(fleets.variant(cpu=1000)), fleets.ask(fleets.variant(cpu=2000))
+    first = placement.place(where, [demand.Demand("w", small, 3)])[0]
+    placement.place(where, [demand.Demand("w", large, 5, current=first.counts())])
+    asked = sum(dict(requests)[0] * count for requests, _, count in where.assumed.all())
+    assert where.free[0, 0] == 16_000 - asked
+
+
+def test_replicas_in_bulk_leave_accelerators_to_those_who_ask_for_them() -> None:
+    """As a single one does: a full node with an accelerator is no better than an empty one without."""
+    nodes = [fleets.node("npu", cpu=8, extended={"npu/x": 8}), fleets.node("plain", cpu=64)]
+    where = fleets.of([fleets.cloud("a")], nodes)
+    placement.place(where, [demand.Demand("old", fleets.ask(fleets.variant(extended={"npu/x": 4})))])
+    decision = placement.place(where, [demand.Demand("new", fleets.ask(), 4)])[0]
+    assert decision.placements[0].nodes == (("plain", 4),)

@@ -1,0 +1,85 @@
+"""The nodes that may run some build of an Ask, side by side in memory, with a copy of what changes about them.
+
+Shared by all Asks that differ only in what they request. A candidate is known by its position. Candidates of one step
+of preference and one target (a cell) lie together, the preferred first, so that a cell is a slice. The last position
+of every array stands for all nodes that are no candidates and is never open: changes need not be sifted.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suanli_controller.core import fleet, ranking, statics
+
+_WORTH_CATCHING_UP: Final = 4  # changes, one for so many candidates
+
+Ints = NDArray[np.int64]
+
+
+class Candidates:
+    """`rows` by position, `position_of` by row; `base` by variant and position; `starts`, `tiers`, `targets` by cell.
+
+    A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
+    """
+
+    __slots__ = ("_seen", "_where", "base", "position_of", "rows", "starts", "table", "targets", "tiers")
+
+    def __init__(self, where: fleet.Fleet, known: statics.Statics) -> None:
+        self._where = where
+        self._seen = where.journal.head
+        usable = np.logical_or.reduce(known.usable)
+        rows = np.flatnonzero(usable)
+        # equal claims of targets go by their names
+        position = np.argsort(np.array(known.by_name, np.int64))
+        cell = known.tiers[rows].astype(np.int64) * len(position) + position[where.target_of[rows]]
+        order = np.argsort(cell, kind="stable")
+        self.rows: Ints = rows[order]
+        self.position_of = np.full(where.rows, len(rows), np.int64)
+        self.position_of[self.rows] = np.arange(len(rows))
+        cells, starts = np.unique(cell[order], return_index=True)
+        self.starts: Ints = np.append(starts, len(rows))
+        self.tiers: list[int] = (cells // max(len(position), 1)).tolist()
+        self.targets: list[int] = where.target_of[self.rows[starts]].tolist()
+        self.base = [self._based(known, variant) for variant in range(len(known.usable))]
+        self.table: Ints = np.zeros((len(where.table), len(rows) + 1), np.int64)
+        self._copy()
+
+    def _based(self, known: statics.Statics, variant: int) -> Ints:
+        """What of a key does not change: the step of preference, and whether accelerators would be wasted."""
+        rows = self.rows
+        base = np.full(len(rows) + 1, ranking.CLOSED, np.int64)
+        tiers = known.tiers[rows].astype(np.int64)
+        thrifty = np.ones(len(rows), np.int64) if known.accelerated[variant] else ~self._where.accelerated[rows]
+        keys = ((statics.TIERS - 1 - tiers) << statics.TIER_SHIFT) | (
+            thrifty.astype(np.int64) << ranking.RANK_BITS
+        )
+        base[:-1] = np.where(known.usable[variant][rows], keys, ranking.CLOSED)
+        return base
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def catch_up(self) -> Ints:
+        """The fleet's table as it is now, by position."""
+        notes = self._where.journal
+        changed = notes.since(self._seen, len(self.rows) // _WORTH_CATCHING_UP)
+        if changed is None:
+            self._copy()
+        elif len(changed):
+            self._seen = notes.head
+            self.table[:, self.position_of.take(changed)] = self._where.table.take(changed, 1)
+        return self.table
+
+    def _copy(self) -> None:
+        self._seen = self._where.journal.head
+        np.take(self._where.table, self.rows, axis=1, out=self.table[:, :-1], mode="clip")
+
+    def bytes(self) -> int:
+        """About how much memory they take."""
+        return (
+            self.table.nbytes + self.position_of.nbytes + self.rows.nbytes + sum(each.nbytes for each in self.base)
+        )
+
+    def slice_of(self, cell: int) -> slice:
+        return slice(int(self.starts[cell]), int(self.starts[cell + 1]))
