@@ -82,9 +82,10 @@ async def test_a_list_of_many_pages_is_whole(
         await api.create(CONFIG_MAPS, config_map(namespace, f"c{number}"))
     async with client.Client(way, transport.Settings(page_size=2)) as paging:
         page = await paging.list(CONFIG_MAPS, namespace, fields="metadata.name!=c3")
-    assert [one.metadata.name for one in page.items] == [f"c{n}" for n in (0, 1, 2, 4, 5, 6)] + [
-        "kube-root-ca.crt"
-    ]
+    found = [
+        one.metadata.name for one in page.items if one.metadata.name != "kube-root-ca.crt"
+    ]  # comes when it will
+    assert found == [f"c{n}" for n in (0, 1, 2, 4, 5, 6)]
     assert page.metadata.resource_version
 
 

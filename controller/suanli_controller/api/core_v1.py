@@ -26,12 +26,9 @@ class NodeSpec(Part, frozen=True):
 
 class NodeSystemInfo(Part, frozen=True):
     architecture: str = ""
-    operating_system: str = ""
     os_image: str = ""
     kernel_version: str = ""
     kubelet_version: str = ""
-    container_runtime_version: str = ""
-    machine_id: str = field(default="", name="machineID")
 
 
 class NodeAddress(Part, frozen=True):
@@ -49,10 +46,17 @@ class StatusCondition(Part, frozen=True):
     last_transition_time: Time | None = None
 
 
+class NodeCondition(Part, frozen=True):
+    """Whether an aspect of a node holds; what its kubelet says about it is not read."""
+
+    type: str = ""
+    status: str = ""
+
+
 class NodeStatus(Part, frozen=True):
     capacity: ResourceList = field(default_factory=dict)
     allocatable: ResourceList = field(default_factory=dict)
-    conditions: list[StatusCondition] = field(default_factory=list)
+    conditions: list[NodeCondition] = field(default_factory=list)
     node_info: NodeSystemInfo = field(default_factory=NodeSystemInfo)
     addresses: list[NodeAddress] = field(default_factory=list)
 

@@ -114,7 +114,7 @@ def _thought_of(node: core_v1.Node) -> core_v1.Node:
     """A node that nobody has reported on is one to be bought: as with a Cloud without status, it will be Ready."""
     if node.status.conditions:
         return node
-    ready = core_v1.StatusCondition(type=names.READY, status="True")
+    ready = core_v1.NodeCondition(type=names.READY, status="True")
     return msgspec.structs.replace(node, status=msgspec.structs.replace(node.status, conditions=[ready]))
 
 

@@ -115,10 +115,17 @@ class Client(transport.Transport):
                 return
             query["continue"] = page.metadata.next
 
-    async def list_bytes(self, resource: Resource[Any], namespace: str, query: Mapping[str, str]) -> bytes:
-        """One page of a list as it was sent."""
+    async def list_bytes(
+        self,
+        resource: Resource[Any],
+        namespace: str,
+        query: Mapping[str, str],
+        *,
+        begun: transport.Begun | None = None,
+    ) -> bytes:
+        """One page of a list as it was sent; `begun` hears its first bytes as soon as they are here."""
         accept = _PARTIAL_LIST if resource.type is resources.PartialObject else JSON
-        return await self.request("LIST", resource.path(namespace), query=query, accept=accept)
+        return await self.list_body(resource.path(namespace), query, accept, begun)
 
     async def create(self, resource: Resource[T], obj: Body, *, dry_run: bool = False) -> T:
         """Make an object. Raises errors.AlreadyExists."""

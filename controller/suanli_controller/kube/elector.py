@@ -59,6 +59,7 @@ class Elector:
         self.settings = settings or Settings()
         self._clock = clock
         self._until = float("-inf")
+        self._own: core_v1.Lease | None = None  # as we wrote it last
         self._seen: tuple[core_v1.LeaseSpec, float] | None = (
             None  # another's lease, and since when it is unchanged
         )
@@ -131,16 +132,28 @@ class Elector:
         return held
 
     async def _take(self) -> bool:
+        if self._own is not None:
+            own, self._own = self._own, None
+            try:
+                await self._write(own)  # one request where nobody touched it, so that a busy hub is in time too
+            except (errors.Conflict, errors.NotFound):
+                log.debug("lease written by another", lease=f"{self.namespace}/{self.name}")
+            else:
+                return True
         try:
             lease = await self.api.get(LEASES, self.name, self.namespace)
         except errors.NotFound:
-            await self.api.create(LEASES, self._body(self._spec(core_v1.LeaseSpec())))
+            self._own = await self.api.create(LEASES, self._body(self._spec(core_v1.LeaseSpec())))
             return True
         if self._another_holds(lease.spec):
             return False
-        change = self._body(self._spec(lease.spec), lease.metadata.resource_version)
-        await self.api.patch(LEASES, self.name, self.namespace, change)
+        await self._write(lease)
         return True
+
+    async def _write(self, lease: core_v1.Lease) -> None:
+        """Raises errors.Conflict where the lease is no longer the one that was read."""
+        change = self._body(self._spec(lease.spec), lease.metadata.resource_version)
+        self._own = await self.api.patch(LEASES, self.name, self.namespace, change)
 
     def _another_holds(self, spec: core_v1.LeaseSpec) -> bool:
         """Whether another's lease may still run: measured by our own clock, since we saw it change last."""
@@ -167,7 +180,7 @@ class Elector:
 
     async def _release(self) -> None:
         """Give the lease back if it is still ours, so that a standby need not wait for its end."""
-        self._until = float("-inf")
+        self._until, self._own = float("-inf"), None
         with contextlib.suppress(errors.KubeError, TimeoutError):
             async with asyncio.timeout(self.settings.release_seconds):
                 lease = await self.api.get(LEASES, self.name, self.namespace)

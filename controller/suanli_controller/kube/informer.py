@@ -17,13 +17,13 @@ import contextlib
 import gc
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from suanli_controller.kube import backoff, client, errors, metrics, resources, transport, watch
+from suanli_controller.kube import backoff, client, errors, metrics, paging, resources, transport, watch
 from suanli_controller.kube.index import Index
 from suanli_controller.kube.resources import KubeObject, Resource
 
@@ -191,7 +191,8 @@ class Informer(Generic[T]):
     async def _fill(self) -> None:
         seen: set[str] = set()
         version = ""
-        async with contextlib.aclosing(self._bodies()) as bodies:
+        pages = paging.bodies(self.api, self.resource, self.namespace, self._query)
+        async with contextlib.aclosing(pages) as bodies:
             async for body in bodies:
                 self.last_contact = time.monotonic()
                 with _uncollected():
@@ -209,24 +210,6 @@ class Informer(Generic[T]):
             self.synced.set()
             if self._on_state is not None:
                 self._on_state()
-
-    async def _bodies(self) -> AsyncGenerator[bytes, None]:
-        """The pages of a list; each is asked for before the one before it is decoded, so that both sides work."""
-        query = {**self._query, "limit": str(self.api.settings.page_size)}
-        page = asyncio.ensure_future(self.api.list_bytes(self.resource, self.namespace, query))
-        try:
-            while True:
-                body = await page
-                token = watch.next_page(body)
-                if token:
-                    query = {**query, "continue": token}
-                    page = asyncio.ensure_future(self.api.list_bytes(self.resource, self.namespace, query))
-                    await asyncio.sleep(0)  # the request goes out
-                yield body
-                if not token:
-                    return
-        finally:
-            page.cancel()
 
     async def _watch(self) -> None:
         query = {

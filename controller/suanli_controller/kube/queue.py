@@ -47,13 +47,14 @@ class Schedule(Generic[K]):
         else:
             self._ready.setdefault(key, now)
 
-    def add_at(self, key: K, due: float) -> None:
-        """Make `key` ready at `due`, unless it is ready already or due sooner."""
+    def add_at(self, key: K, due: float) -> bool:
+        """Make `key` ready at `due`, unless it is ready already or due sooner; true where nothing is due before."""
         if key in self._ready or key in self._again or self._due.get(key, due + 1) <= due:
-            return
+            return False
         self._due[key] = due
         self._count += 1
         heapq.heappush(self._heap, (due, self._count, key))
+        return self._heap[0][1] == self._count
 
     def ripen(self, now: float) -> float | None:
         """Make ready what is due; returns when the next one is due, None where nothing waits."""
@@ -119,6 +120,9 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._wake = asyncio.Event()
         self._closed = False
+        self._depth = metrics.QUEUE_DEPTH.labels(name)
+        self._adds = metrics.QUEUE_ADDS.labels(name)
+        self._waited = metrics.QUEUE_SECONDS.labels(name)
 
     def __len__(self) -> int:
         return len(self._schedule)
@@ -126,7 +130,7 @@ class WorkQueue(Generic[K]):
     def add(self, key: K) -> None:
         """Have `key` worked on as soon as a worker is free; after `shut_down` nothing is taken any more."""
         if not self._closed:
-            metrics.QUEUE_ADDS.labels(self.name).inc()
+            self._adds.inc()
             self._schedule.add(key, self._clock())
             self._woken()
 
@@ -134,8 +138,7 @@ class WorkQueue(Generic[K]):
         """Have `key` worked on in so many seconds; of several delays of a key the earliest counts."""
         if seconds <= 0:
             self.add(key)
-        elif not self._closed:
-            self._schedule.add_at(key, self._clock() + seconds)
+        elif not self._closed and self._schedule.add_at(key, self._clock() + seconds):
             self._woken()
 
     def retry(self, key: K, at_least: float = 0.0) -> float:
@@ -175,7 +178,8 @@ class WorkQueue(Generic[K]):
     def done(self, key: K) -> None:
         """Let go of `key`; if it was added meanwhile, it is ready again."""
         self._schedule.done(key, self._clock())
-        self._woken()
+        if len(self._schedule):
+            self._woken()
 
     def shut_down(self) -> None:
         """Take no more keys and drop the delayed ones.
@@ -186,14 +190,13 @@ class WorkQueue(Generic[K]):
         self._woken()
 
     def _handed_out(self, taken: list[tuple[K, float]], now: float) -> list[K]:
-        metrics.QUEUE_DEPTH.labels(self.name).set(len(self._schedule))
-        waited = metrics.QUEUE_SECONDS.labels(self.name)
+        self._depth.set(len(self._schedule))
         for _, since in taken:
-            waited.observe(now - since)
+            self._waited.observe(now - since)
         return [key for key, _ in taken]
 
     def _woken(self) -> None:
-        metrics.QUEUE_DEPTH.labels(self.name).set(len(self._schedule))
+        self._depth.set(len(self._schedule))
         self._wake.set()
 
     async def _sleep(self, seconds: float | None) -> None:

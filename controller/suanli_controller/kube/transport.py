@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import prometheus_client
 import yarl
 
 from suanli_controller.kube import connection, credentials, errors, metrics
 
 JSON = "application/json"
 
+Begun = Callable[[bytes], None]
+_Read = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
+
 # What metrics call a request, beside HTTP's own methods.
-_METHODS = {"LIST": "GET", "APPLY": "PATCH"}
+_METHODS = {"LIST": "GET", "WATCH": "GET", "APPLY": "PATCH"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,40 @@ class Settings:
     connect_seconds: float = 5.0  # TCP and TLS together; a city's links answer in milliseconds
     request_seconds: float = 30.0  # whole request with its answer; half of the API server's own limit of 60
     # For which a busy watch is left to gather events, at first and at most: below what people notice.
-    gather_seconds: tuple[float, float] = (0.005, 0.05)
+    gather_seconds: tuple[float, float] = (0.02, 0.1)
     connections: int = 64  # at once to one API server, watches included
     page_size: int = 1000  # objects in one page of a list: 4 MB of nodes, 10 ms to decode
     user_agent: str = "suanli-controller"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request as it is sent, but for who sends it."""
+
+    verb: str
+    path: str
+    query: Mapping[str, str] | None
+    headers: Mapping[str, str]
+    body: bytes | None
+    limit: aiohttp.ClientTimeout
+
+
+@functools.cache
+def _counters(verb: str) -> tuple[prometheus_client.Counter, prometheus_client.Histogram]:
+    """Of what went well; looking them up by label for each request costs more than counting does."""
+    return metrics.REQUESTS.labels(verb, "200"), metrics.REQUEST_SECONDS.labels(verb)
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    return await response.read()
+
+
+async def _begun_first(begun: Begun, response: aiohttp.ClientResponse) -> bytes:
+    parts = [await response.content.readany()]
+    begun(parts[0])
+    while part := await response.content.readany():
+        parts.append(part)
+    return b"".join(parts)
 
 
 class Transport:
@@ -80,39 +115,40 @@ class Transport:
         if body is not None and self.guard is not None:
             self.guard()
         headers = {"Accept": accept} if body is None else {"Accept": accept, "Content-Type": content_type}
-        limit = aiohttp.ClientTimeout(
-            total=timeout or self.settings.request_seconds, sock_connect=self.settings.connect_seconds
+        return await self._answer(_Call(verb, path, query, headers, body, self._limit(timeout)), _whole)
+
+    async def list_body(self, path: str, query: Mapping[str, str], accept: str, begun: Begun | None) -> bytes:
+        """The answer to a list, as `request` gives it; `begun` hears its first bytes before the rest has come."""
+        call = _Call("LIST", path, query, {"Accept": accept}, None, self._limit(0.0))
+        return await self._answer(call, functools.partial(_begun_first, begun) if begun else _whole)
+
+    def _limit(self, seconds: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=seconds or self.settings.request_seconds, sock_connect=self.settings.connect_seconds
         )
+
+    async def _answer(self, call: _Call, read: _Read) -> bytes:
         began = time.perf_counter()
         try:
-            answer = await self._attempt(verb, path, query, headers, body, limit)
+            answer = await self._attempt(call, read)
         except errors.KubeError as error:
-            metrics.REQUESTS.labels(verb, str(getattr(error, "code", 0))).inc()
+            metrics.REQUESTS.labels(call.verb, str(getattr(error, "code", 0))).inc()
             raise
-        metrics.REQUESTS.labels(verb, "200").inc()
-        metrics.REQUEST_SECONDS.labels(verb).observe(time.perf_counter() - began)
+        answered, seconds = _counters(call.verb)
+        answered.inc()
+        seconds.observe(time.perf_counter() - began)
         return answer
 
-    async def _attempt(
-        self,
-        verb: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        limit: aiohttp.ClientTimeout,
-    ) -> bytes:
-        async def once() -> bytes:
-            async with self._open(_METHODS.get(verb, verb), path, query, headers, body, limit) as response:
-                return await response.read()
-
+    async def _attempt(self, call: _Call, read: _Read) -> bytes:
         try:
-            return await once()
+            async with self._open(call) as response:
+                return await read(response)
         except errors.Unauthorized:
             # Not processed, so safe to send again; a token that was renewed meanwhile is worth one more try.
             if not await self._renewed():
                 raise
-        return await once()
+        async with self._open(call) as response:
+            return await read(response)
 
     async def _renewed(self) -> bool:
         before = await self.connection.source.current()
@@ -125,7 +161,7 @@ class Transport:
     ) -> AsyncIterator[Stream]:
         """Open a watch and give its bytes; silence for `read_seconds` raises errors.Unreachable."""
         limit = aiohttp.ClientTimeout(sock_connect=self.settings.connect_seconds, sock_read=read_seconds)
-        async with self._open("GET", path, query, {"Accept": accept}, None, limit) as response:
+        async with self._open(_Call("WATCH", path, query, {"Accept": accept}, None, limit)) as response:
             stream = Stream(response, self.settings.gather_seconds)
             self._streams.add(stream)
             try:
@@ -134,27 +170,20 @@ class Transport:
                 self._streams.discard(stream)
 
     @contextlib.asynccontextmanager
-    async def _open(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        limit: aiohttp.ClientTimeout,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _open(self, call: _Call) -> AsyncIterator[aiohttp.ClientResponse]:
         way = self.connection
         credential = await way.source.current()
+        headers = call.headers
         if credential.token:
             headers = {**headers, "Authorization": f"Bearer {credential.token}"}
-        tail = f"?{urlencode(query)}" if query else ""
+        tail = f"?{urlencode(call.query)}" if call.query else ""
         try:
             async with self._opened_session().request(
-                method,
-                yarl.URL(f"{way.server}{path}{tail}", encoded=True),
-                data=body,
+                _METHODS.get(call.verb, call.verb),
+                yarl.URL(f"{way.server}{call.path}{tail}", encoded=True),
+                data=call.body,
                 headers=headers,
-                timeout=limit,
+                timeout=call.limit,
                 ssl=self._context(credential),
                 server_hostname=way.tls_server_name or None,
                 proxy=way.proxy or None,

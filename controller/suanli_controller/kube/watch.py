@@ -6,6 +6,7 @@ object that is not what the API promises costs nothing but itself.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -69,6 +70,9 @@ class _Head(msgspec.Struct, frozen=True):
     metadata: client.ListMeta = client.ListMeta()
 
 
+# How Go's encoder begins a list of a built-in kind; of our own kinds the items come before the metadata.
+_START = re.compile(rb'\{"kind":"\w+","apiVersion":"[\w./-]+","metadata":(\{[^{}]*\}),"items":')
+
 Event = Added[T] | Modified[T] | Deleted[T] | Bookmark | Failure | Skipped
 
 
@@ -125,6 +129,17 @@ def next_page(body: bytes) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.Undecodable(f"a list: {error}") from error
     return head.metadata.next
+
+
+def next_page_from_start(start: bytes) -> str | None:
+    """The same from a list's first bytes; None where they do not tell: its items come first, or too little came."""
+    found = _START.match(start)
+    if found is None:
+        return None
+    try:
+        return str(client.decoder(client.ListMeta).decode(found[1]).next)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _skipped_event(line: bytes) -> Skipped:

@@ -60,6 +60,14 @@ def test_of_several_delays_the_earliest_counts() -> None:
     assert taken(schedule) == []
 
 
+def test_only_a_delay_that_ends_before_all_others_is_worth_waking_a_worker_for() -> None:
+    found: Schedule[str] = Schedule()
+    assert found.add_at("a", 5.0)
+    assert not found.add_at("b", 6.0)
+    assert not found.add_at("a", 7.0)
+    assert found.add_at("b", 4.0)
+
+
 def test_adding_a_key_fulfils_its_delay() -> None:
     schedule: Schedule[str] = Schedule()
     schedule.add_at("a", 9)

@@ -90,6 +90,24 @@ def test_the_next_page_is_found_without_its_items() -> None:
         watch.next_page(b"<html>")
 
 
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (
+            b'{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"9","continue":"c"},"items":[{"me',
+            "c",
+        ),
+        (b'{"kind":"JobList","apiVersion":"batch/v1","metadata":{"resourceVersion":"9"},"items":[]}', ""),
+        (b'{"apiVersion":"suanli.io/v1alpha1","items":[{"metadata":{"continue":"no"}}],"kind":"CloudList"', None),
+        (b'{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"9","conti', None),
+        (b'{"kind":"NodeList","apiVersion":"v1","metadata":{"continue":5},"items":[', None),
+        (b"<html>", None),
+    ],
+)
+def test_the_next_page_is_told_by_the_start_of_a_list_or_left_open(start: bytes, told: str | None) -> None:
+    assert watch.next_page_from_start(start) == told
+
+
 def typed(name: str, **labels: str) -> Node:
     (found,) = NODES.events(lines(event("ADDED", node(name, **labels))))
     assert isinstance(found, watch.Added)
