@@ -18,6 +18,7 @@ import random
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +29,44 @@ import msgspec
 from playwright.sync_api import sync_playwright
 
 from suanli_centre import browser, city, stage
-from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, until
-from suanli_controller.view import board
+from suanli_clusters import KWOK, SCHEDULER, Clusters, Options, until
+from suanli_controller.view import board, model
 
 CHANGED_AT_ONCE = 20
 CHANGE_SECONDS = 0.5
 DRAWN = ".hero .big b"
 
-# What people do, with how often: the page's own questions.
-MIX = (
-    (30, "nodes, first page", "/nodes?limit=50"),
-    (15, "nodes, filtered", "/nodes?limit=50&architecture=arm64&tier=Municipal"),
-    (10, "nodes, sorted by free CPU", "/nodes?limit=50&sort=-cpuFree"),
-    (10, "nodes, searched", "/nodes?limit=50&q=node-0123"),
-    (10, "clouds", "/clouds?limit=100"),
-    (10, "capacity", "/capacity?by=architecture&by=tier"),
-    (5, "history", "/history?seconds=86400"),
-    (5, "alerts", "/alerts"),
-    (5, "counts", "/counts"),
+Dice = random.Random
+
+
+def _sorted_nodes(dice: Dice) -> str:
+    return (
+        f"/nodes?limit=50&sort={dice.choice(('-', ''))}{dice.choice(('cpuFree', 'memoryFree', 'name', 'class'))}"
+    )
+
+
+def _filtered_nodes(dice: Dice) -> str:
+    architecture, tier = dice.choice(("arm64", "amd64")), dice.choice(("Municipal", "District"))
+    return f"/nodes?limit=50&architecture={architecture}&tier={tier}&offset={dice.randrange(20) * 50}"
+
+
+def _capacity(dice: Dice) -> str:
+    return "/capacity?" + "&".join(
+        f"by={name}" for name in dice.sample(("architecture", "tier", "class", "target"), 2)
+    )
+
+
+# What people do, with how often: the page's own questions, seldom the same one twice.
+MIX: tuple[tuple[int, str, Callable[[Dice], str]], ...] = (
+    (30, "nodes, some page", lambda dice: f"/nodes?limit=50&offset={dice.randrange(900) * 50}"),
+    (15, "nodes, filtered", _filtered_nodes),
+    (10, "nodes, sorted", _sorted_nodes),
+    (10, "nodes, searched", lambda dice: f"/nodes?limit=50&q=node-0{dice.randrange(500):03d}"),
+    (10, "clouds", lambda dice: f"/clouds?limit=100&sort={dice.choice(('name', '-used', 'rtt'))}"),
+    (10, "capacity", _capacity),
+    (5, "history", lambda dice: f"/history?by={dice.choice(('total', 'tier'))}&seconds=86400"),
+    (5, "alerts", lambda _: "/alerts"),
+    (5, "counts", lambda _: "/counts"),
 )
 
 
@@ -68,7 +89,7 @@ class Load:
         self.url, self.clients, self.rate = url, clients, rate
         self.headers = {"Cookie": f"suanli-session={cookie}"}
         self.times: dict[str, list[float]] = {name: [] for _, name, _ in MIX}
-        self.frames = 0
+        self.frames = self.bytes = 0
 
     async def run(self, seconds: float) -> None:
         connector = aiohttp.TCPConnector(limit=0)
@@ -82,8 +103,9 @@ class Load:
 
     async def _listen(self, session: aiohttp.ClientSession) -> None:
         async with session.ws_connect(self.url.replace("http", "ws") + "/api/v1/live", max_msg_size=0) as socket:
-            async for _ in socket:
+            async for message in socket:
                 self.frames += 1
+                self.bytes += len(message.data)
 
     async def _ask(self, session: aiohttp.ClientSession, seconds: float) -> None:
         dice = random.Random(1)
@@ -94,7 +116,7 @@ class Load:
             if wait > 0:
                 await asyncio.sleep(wait)
             (_, name, path) = dice.choices(MIX, [weight for weight, _, _ in MIX])[0]
-            tasks.append(asyncio.create_task(self._one(session, name, path)))
+            tasks.append(asyncio.create_task(self._one(session, name, path(dice))))
         await asyncio.gather(*tasks)
 
     async def _one(self, session: aiohttp.ClientSession, name: str, path: str) -> None:
@@ -108,14 +130,24 @@ class Load:
 def load(url: str, cookie: str, chosen: argparse.Namespace, results: "multiprocessing.Queue[Any]") -> None:
     made = Load(url, cookie, chosen.clients, chosen.rate)
     asyncio.run(made.run(chosen.seconds))
-    results.put((made.times, made.frames))
+    results.put((made.times, made.frames, made.bytes))
 
 
-def change_some(leader: board.Board, dice: random.Random) -> None:
+def change_some(leader: board.Board, dice: Dice) -> None:
+    """Some nodes' requests, and with each the totals of its cloud, as the controller tells them."""
     nodes = leader.tables["nodes"]
     for key in dice.sample(list(nodes), CHANGED_AT_ONCE):
-        node = nodes[key]
-        leader.put(msgspec.structs.replace(node, requested={**node.requested, "cpu": dice.randrange(10**5)}))
+        node: model.Node = nodes[key]
+        cpu = dice.randrange(10**5)
+        leader.put(msgspec.structs.replace(node, requested={**node.requested, "cpu": cpu}))
+        cloud: model.Cloud = leader.tables["clouds"][node.target.partition("/")[2]]
+        more = cpu - node.requested.get("cpu", 0)
+        classes = tuple(_with_more(row, more) if row.key == node.class_key else row for row in cloud.classes)
+        leader.put(msgspec.structs.replace(cloud, classes=classes))
+
+
+def _with_more(row: model.Capacity, cpu: int) -> model.Capacity:
+    return msgspec.structs.replace(row, requested={**row.requested, "cpu": row.requested["cpu"] + cpu})
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -123,7 +155,9 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def first_page(shown: stage.City) -> tuple[float, float]:
-    """Median seconds of five cold loads until figures are drawn, and KB transferred in one."""
+    """Median seconds of five cold loads until figures are drawn, and KB transferred in one, the first frame of
+    the live updates included.
+    """
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=browser.chromium(), args=["--no-sandbox"])
         seconds, size = [], 0.0
@@ -135,6 +169,8 @@ def first_page(shown: stage.City) -> tuple[float, float]:
             session = context.new_cdp_session(page)
             session.send("Network.enable")
             session.on("Network.loadingFinished", lambda e, sizes=sizes: sizes.append(e["encodedDataLength"]))
+            received = "Network.webSocketFrameReceived"
+            session.on(received, lambda e, sizes=sizes: sizes.append(len(e["response"]["payloadData"].encode())))
             began = time.perf_counter()
             page.goto(shown.dashboard.url, wait_until="commit")
             page.locator(DRAWN).first.wait_for()
@@ -147,9 +183,8 @@ def first_page(shown: stage.City) -> tuple[float, float]:
         return statistics.median(seconds), size
 
 
-def under_load(
-    shown: stage.City, pid: int, chosen: argparse.Namespace
-) -> tuple[dict[str, list[float]], int, float]:
+def under_load(shown: stage.City, pid: int, chosen: argparse.Namespace) -> tuple[dict[str, list[float]], str]:
+    """Seconds of each answer by question, and a sentence about the live clients."""
     results: multiprocessing.Queue[Any] = multiprocessing.get_context("spawn").Queue()
     cookie = str(shown.cookie(stage.OPERATOR)["value"])
     process = multiprocessing.get_context("spawn").Process(
@@ -160,10 +195,11 @@ def under_load(
     while process.is_alive() and results.empty():
         shown.leader.change(lambda leader: change_some(leader, dice))
         time.sleep(CHANGE_SECONDS)
-    times, frames = results.get(timeout=10)
+    times, frames, size = results.get(timeout=10)
     share = (cpu_seconds(pid) - before) / (time.perf_counter() - began)
     process.join()
-    return times, frames, share
+    said = f"{chosen.clients} live clients were sent {frames} frames, {size / 1e6:.0f} MB"
+    return times, f"{said}; the dashboard used {share:.0%} of a core"
 
 
 def report(times: dict[str, list[float]]) -> None:
@@ -174,10 +210,9 @@ def report(times: dict[str, list[float]]) -> None:
         print(f"{name:<28}{p50:>8.1f}{p99:>8.1f}{worst:>8.1f}{len(found):>8}")
 
 
-def tell_first_page(hub: Cluster, folder: Path) -> None:
-    with stage.city(hub, folder) as small:
-        seconds, size = first_page(small)
-    print(f"first page: figures after {seconds:.2f} s (median of 5), {size:.0f} KB transferred")
+def tell_first_page(shown: stage.City, whose: str) -> None:
+    seconds, size = first_page(shown)
+    print(f"first page of {whose}: figures after {seconds:.2f} s (median of 5), {size:.0f} KB transferred")
 
 
 def main() -> None:
@@ -189,7 +224,8 @@ def main() -> None:
     with Clusters("bench-centre") as clusters:
         hub = clusters.start("hub", Options(without=frozenset({KWOK, SCHEDULER})))
         if not chosen.no_page:
-            tell_first_page(hub, clusters.folder)
+            with stage.city(hub, clusters.folder) as small:
+                tell_first_page(small, "a city of 479 nodes")
         shown = stage.City(hub, clusters.folder)
         shown.leader = stage.Leader(
             hub.kubeconfig, lambda leader: city.large(leader, chosen.clouds, chosen.nodes, int(time.time()))
@@ -203,12 +239,12 @@ def main() -> None:
             assert process is not None
             print(f"{chosen.clouds * chosen.nodes} nodes held after {time.perf_counter() - began:.1f} s")
             print(f"memory before load: {memory_mib(process.pid):.0f} MiB")
-            times, frames, share = under_load(shown, process.pid, chosen)
+            times, said = under_load(shown, process.pid, chosen)
             report(times)
-            print(
-                f"{chosen.clients} live clients were sent {frames} frames; the dashboard used {share:.0%} of a core"
-            )
+            print(said)
             print(f"memory under load: {memory_mib(process.pid):.0f} MiB")
+            if not chosen.no_page:
+                tell_first_page(shown, "this fleet")
         finally:
             shown.dashboard.stop()
             shown.leader.stop()

@@ -115,7 +115,9 @@ export function grouped(cells: Total[], of: (cell: Total) => string): Map<string
   const groups = new Map<string, Total[]>();
   for (const cell of cells) {
     const key = of(cell);
-    groups.set(key, [...(groups.get(key) ?? []), cell]);
+    const group = groups.get(key);
+    if (group) group.push(cell);
+    else groups.set(key, [cell]);
   }
   return groups;
 }

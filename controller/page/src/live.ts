@@ -3,7 +3,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import * as api from "./api";
 import type {
-  Alert, Algorithm, Allowed, Centre, Cloud, Counts, Freshness, LiveDelta, LiveFrame, LiveSnapshot, Session, Site, Total,
+  Alert, Algorithm, Allowed, Capacity, Centre, Cloud, Counts, Freshness, LiveDelta, LiveFrame, LiveSnapshot, Session, Site, Total,
 } from "./model";
 
 /** loading: nothing yet; open: live; lost: what is shown grows old; signedout, forbidden: sign in (as another). */
@@ -21,12 +21,15 @@ export const session = signal<Session | null>(null);
 export const refusal = signal("");
 export const allowed = signal<Allowed | null>(null);
 export const centre = signal<Centre | null>(null);
-export const cells = signal<Total[]>([]);
+/** Totals by class, tier and district, told to who may not see every place that goes into them. */
+const told = signal<Total[]>([]);
 export const counts = signal<Counts | null>(null);
 export const clouds = signal<Cloud[]>([]);
 export const sites = signal<Site[]>([]);
 export const algorithms = signal<Algorithm[]>([]);
 export const alerts = signal<Alert[]>([]);
+/** The finest totals there are: of each class of each place, or as they were told. */
+export const cells = computed<Total[]>(() => (told.value.length ? told.value : [...clouds.value, ...sites.value].flatMap(cellsOf)));
 export const loaded = signal(false);
 
 /** Grow with each change of rows that are read by page. */
@@ -141,7 +144,7 @@ function drop(to: Link): void {
     session.value = null;
     allowed.value = null;
     loaded.value = false;
-    cells.value = [];
+    told.value = [];
     clouds.value = [];
     sites.value = [];
     algorithms.value = [];
@@ -176,7 +179,7 @@ function takeSnapshot(frame: LiveSnapshot): void {
   if (!session.value) readSession();
   allowed.value = frame.allowed;
   centre.value = frame.centre;
-  cells.value = frame.cells;
+  told.value = frame.cells;
   counts.value = frame.counts;
   clouds.value = frame.clouds;
   sites.value = frame.sites;
@@ -188,7 +191,7 @@ function takeSnapshot(frame: LiveSnapshot): void {
 
 function takeDelta(frame: LiveDelta): void {
   if (frame.centre !== undefined) centre.value = frame.centre;
-  if (frame.cells) cells.value = frame.cells;
+  if (frame.cells || frame.cellsGone) told.value = mergedCells(frame.cells ?? [], frame.cellsGone ?? []);
   if (frame.counts) counts.value = frame.counts;
   if (frame.alerts) alerts.value = frame.alerts;
   const gone = frame.gone ?? [];
@@ -197,6 +200,36 @@ function takeDelta(frame: LiveDelta): void {
   algorithms.value = merged(algorithms.value, frame.algorithms, gone, "Algorithm/");
   if (frame.touched && frame.touched.nodes?.length !== 0) nodesVersion.value++;
   if (frame.touched && frame.touched.workloads?.length !== 0) workloadsVersion.value++;
+}
+
+function mergedCells(fresh: Total[], gone: Record<string, string>[]): Total[] {
+  const rows = new Map(told.value.map((cell) => [cellKey(cell.key), cell]));
+  for (const cell of fresh) rows.set(cellKey(cell.key), cell);
+  for (const key of gone) rows.delete(cellKey(key));
+  return [...rows.values()];
+}
+
+function cellKey(key: Record<string, string>): string {
+  return [key.class, key.tier, key.district].join(" ");
+}
+
+const cellsByPlace = new WeakMap<Cloud | Site, Total[]>();
+
+function cellsOf(place: Cloud | Site): Total[] {
+  let rows = cellsByPlace.get(place);
+  if (!rows) cellsByPlace.set(place, (rows = place.classes.map((row) => cellOf(place, row))));
+  return rows;
+}
+
+function cellOf(place: Cloud | Site, row: Capacity): Total {
+  const installed = row.capacityUnits.generalMilli + row.capacityUnits.intelligentMilli;
+  const domesticMilli = row.domestic ? installed : 0;
+  return {
+    ...row,
+    key: { class: row.key, tier: place.tier, district: place.district },
+    domesticMilli,
+    domesticPermille: row.domestic ? 1000 : 0,
+  };
 }
 
 function merged<Row extends { name: string }>(held: Row[], fresh: Row[] | undefined, gone: string[], kind: string): Row[] {

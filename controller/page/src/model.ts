@@ -270,6 +270,7 @@ export interface LiveDelta {
   freshness: Freshness;
   centre?: Centre | null;
   cells?: Total[];
+  cellsGone?: Record<string, string>[];
   counts?: Counts;
   clouds?: Cloud[];
   sites?: Site[];

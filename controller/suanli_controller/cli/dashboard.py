@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from suanli_controller.dashboard import settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -63,11 +65,21 @@ def dashboard(**options: Any) -> None:
 
     try:
         chosen = _settings(options)
-        asyncio.run(_serve(options["kubeconfig"], options["context"], chosen))
+        with asyncio.Runner(loop_factory=_new_loop()) as runner:
+            runner.run(_serve(options["kubeconfig"], options["context"], chosen))
     except settings.InvalidSettingError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
+
+
+def _new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Where the platform has it, uvloop: 50 browsers and 100 requests a second go through one loop."""
+    try:
+        import uvloop  # noqa: PLC0415  # as above
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _settings(options: dict[str, Any]) -> settings.Settings:

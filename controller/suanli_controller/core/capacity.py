@@ -64,11 +64,11 @@ def by_class(nodes: Iterable[tuple[NodeFacts, Mapping[str, int]]]) -> dict[str, 
 
 def merged(targets: Iterable[Mapping[str, centre.Amounts]]) -> dict[str, centre.Amounts]:
     """Totals by class over several targets."""
-    totals: dict[str, centre.Amounts] = {}
+    parts: dict[str, list[centre.Amounts]] = {}
     for classes in targets:
         for name, amounts in classes.items():
-            totals[name] = centre.add(totals[name], amounts) if name in totals else amounts
-    return dict(sorted(totals.items()))
+            parts.setdefault(name, []).append(amounts)
+    return {name: centre.total(parts[name]) for name in sorted(parts)}
 
 
 def status(classes: Mapping[str, centre.Amounts], table: centre.UnitTable | None = None) -> list[ClassCapacity]:

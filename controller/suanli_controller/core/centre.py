@@ -172,47 +172,66 @@ def counted(holding: Holding, table: UnitTable, domestic: DomesticList) -> Holdi
     return replace(holding, amounts=with_units(holding.amounts, holding.class_key, table, domestic))
 
 
-def add(left: Amounts, right: Amounts) -> Amounts:
-    """The sum; `largest_free` is the larger, for it speaks of one node."""
+def total(parts: Sequence[Amounts]) -> Amounts:
+    """The sum; `largest_free` is the largest, for it speaks of one node."""
+    if len(parts) == 1:
+        return parts[0]
     return Amounts(
-        nodes=left.nodes + right.nodes,
-        ready_nodes=left.ready_nodes + right.ready_nodes,
-        allocatable=_sum(left.allocatable, right.allocatable),
-        capacity=_sum(left.capacity, right.capacity),
-        requested=_sum(left.requested, right.requested),
-        largest_free=_larger(left.largest_free, right.largest_free),
-        units=left.units + right.units,
-        capacity_units=left.capacity_units + right.capacity_units,
-        requested_units=left.requested_units + right.requested_units,
-        domestic_milli=left.domestic_milli + right.domestic_milli,
+        nodes=sum(part.nodes for part in parts),
+        ready_nodes=sum(part.ready_nodes for part in parts),
+        allocatable=_sum(part.allocatable for part in parts),
+        capacity=_sum(part.capacity for part in parts),
+        requested=_sum(part.requested for part in parts),
+        largest_free=_largest(part.largest_free for part in parts),
+        units=_sum_units([part.units for part in parts]),
+        capacity_units=_sum_units([part.capacity_units for part in parts]),
+        requested_units=_sum_units([part.requested_units for part in parts]),
+        domestic_milli=sum(part.domestic_milli for part in parts),
     )
 
 
-def _sum(left: Resources, right: Resources) -> Resources:
-    return {name: left.get(name, 0) + right.get(name, 0) for name in {**left, **right}}
+def _sum(parts: Iterable[Resources]) -> Resources:
+    found: dict[str, int] = {}
+    for part in parts:
+        for name, amount in part.items():
+            found[name] = found.get(name, 0) + amount
+    return found
 
 
-def _larger(left: Resources, right: Resources) -> Resources:
-    return {name: max(left.get(name, 0), right.get(name, 0)) for name in {**left, **right}}
+def _largest(parts: Iterable[Resources]) -> Resources:
+    found: dict[str, int] = {}
+    for part in parts:
+        for name, amount in part.items():
+            found[name] = max(found.get(name, 0), amount)
+    return found
+
+
+def _sum_units(parts: Sequence[Units]) -> Units:
+    return Units(
+        sum(part.general_milli for part in parts),
+        sum(part.intelligent_milli for part in parts),
+        sum(part.gigaflops_fp16 for part in parts),
+        sum(part.gigaops_int8 for part in parts),
+    )
 
 
 def dimension(holding: Holding, name: str) -> str:
     """The value of one of DIMENSIONS."""
-    match name:
-        case "class":
-            return holding.class_key
-        case "target" | "tier" | "district" | "provider":
-            return str(getattr(holding, name))
-    return str(getattr(class_parts(holding.class_key), name))
+    if name == "class":
+        return holding.class_key
+    of = holding if name in _OF_PLACES else class_parts(holding.class_key)
+    return str(getattr(of, name))
+
+
+_OF_PLACES = frozenset({"target", "tier", "district", "provider"})
 
 
 def group(holdings: Iterable[Holding], by: Sequence[str]) -> dict[tuple[str, ...], Amounts]:
     """Totals by the values of the dimensions `by`, sorted by them; one total under `()` where `by` is empty."""
-    totals: dict[tuple[str, ...], Amounts] = {}
+    parts: dict[tuple[str, ...], list[Amounts]] = {}
     for holding in holdings:
-        key = tuple(dimension(holding, name) for name in by)
-        totals[key] = add(totals[key], holding.amounts) if key in totals else holding.amounts
-    return dict(sorted(totals.items()))
+        parts.setdefault(tuple(dimension(holding, name) for name in by), []).append(holding.amounts)
+    return {key: total(parts[key]) for key in sorted(parts)}
 
 
 def domestic_permille(amounts: Amounts) -> int:

@@ -162,7 +162,11 @@ class Freshness(Answer, frozen=True):
 
 
 class LiveSnapshot(Answer, frozen=True, tag="snapshot", tag_field="kind"):
-    """Everything that the overview needs. Deltas follow by `sequence`."""
+    """Everything that the overview needs. Deltas follow by `sequence`.
+
+    `cells` are totals by class, tier and district, for who may not see every place that goes into them; who may
+    sums up the classes of `clouds` and `sites`.
+    """
 
     sequence: int
     freshness: Freshness
@@ -186,14 +190,17 @@ class Touched(Answer, frozen=True):
 
 
 class LiveDelta(Answer, frozen=True, tag="delta", tag_field="kind", omit_defaults=True):
-    """What changed since `sequence` - 1; what is absent is as it was. `gone` names what is no more, as
-    Cloud/NAME.
+    """What changed since `sequence` - 1; what is absent is as it was.
+
+    `cells` are those that changed, `cells_gone` the keys of those that are no more. `gone` names what is no more,
+    as Cloud/NAME.
     """
 
     sequence: int
     freshness: Freshness
     centre: model.Centre | msgspec.UnsetType | None = msgspec.UNSET
-    cells: list[Total] | msgspec.UnsetType = msgspec.UNSET
+    cells: list[Total] = []
+    cells_gone: list[dict[str, str]] = []
     counts: Counts | msgspec.UnsetType = msgspec.UNSET
     clouds: list[model.Cloud] = []
     sites: list[model.Site] = []

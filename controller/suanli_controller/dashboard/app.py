@@ -3,12 +3,13 @@
 import asyncio
 import importlib.metadata
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, WebSocket
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from suanli_controller.dashboard import (
@@ -75,7 +76,7 @@ def build(parts: Dashboard, site: static.Site | None = None) -> FastAPI:
     _add_page(app, site or static.Site())
     problems.install(app)
     openapi.install(app)
-    app.middleware("http")(_observe)
+    app.add_middleware(_Observed)
     return app
 
 
@@ -111,17 +112,38 @@ def _add_page(app: FastAPI, site: static.Site) -> None:
         return site.answer(request, path)
 
 
-async def _observe(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    began = time.perf_counter()
-    response = await go_on(request)
-    route = getattr(request.scope.get("route"), "path", "none")
-    metrics.REQUESTS.labels(route, str(response.status_code)).inc()
-    metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - began)
+class _Observed:
+    """Counts and times every answer, and gives it the headers that all have."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def observed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _count(scope, message["status"], time.perf_counter() - began)
+                _add_headers(MutableHeaders(scope=message), scope["path"])
+            await send(message)
+
+        await self._app(scope, receive, observed)
+
+
+def _count(scope: Scope, code: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "none")
+    metrics.REQUESTS.labels(route, str(code)).inc()
+    metrics.REQUEST_SECONDS.labels(route).observe(seconds)
+
+
+def _add_headers(headers: MutableHeaders, path: str) -> None:
     for name, value in static.SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    if request.url.path.startswith("/api/"):
-        response.headers.setdefault("Cache-Control", "no-store")
-    return response
+        headers.setdefault(name, value)
+    if path.startswith("/api/"):
+        headers.setdefault("Cache-Control", "no-store")
 
 
 def same_origin(origin: str, host: str, public_url: str) -> bool:

@@ -1,6 +1,9 @@
-"""What a request asks for: the query parameters of the API, checked, as filters and cuts."""
+"""What a request asks for: the query parameters of the API, checked, as filters and cuts.
 
-from collections.abc import Callable, Iterable
+The dependencies are coroutines, though they wait for nothing: FastAPI sends plain functions to a thread each.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,7 +25,7 @@ _LARGEST_OFFSET = 10_000_000
 _LARGEST_LIMIT = 500  # a screenful many times over; whoever wants all takes the CSV
 
 
-def _places(
+async def _places(
     q: Text = "",
     tier: Tier = "",
     district: Text = "",
@@ -36,7 +39,7 @@ def _places(
 _Places = Annotated[query.Filter, Depends(_places)]
 
 
-def _hardware(
+async def _hardware(
     wanted: _Places,
     architecture: Text = "",
     family: Text = "",
@@ -52,14 +55,14 @@ def _hardware(
 PlaceFilter = Annotated[query.Filter, Depends(_hardware)]
 
 
-def _nodes(wanted: PlaceFilter, target: Text = "") -> query.Filter:
+async def _nodes(wanted: PlaceFilter, target: Text = "") -> query.Filter:
     return msgspec.structs.replace(wanted, target=target)
 
 
 NodeFilter = Annotated[query.Filter, Depends(_nodes)]
 
 
-def _workloads(
+async def _workloads(
     q: Text = "", namespace: Text = "", target: Text = "", algorithm: Text = "", unplaced: Flag = None
 ) -> query.Filter:
     return query.Filter(text=q, namespace=namespace, target=target, algorithm=algorithm, unplaced=unplaced)
@@ -68,12 +71,12 @@ def _workloads(
 WorkloadFilter = Annotated[query.Filter, Depends(_workloads)]
 
 
-def _cut(words: Iterable[str], usual: int) -> Callable[..., query.Cut]:
+def _cut(words: Iterable[str], usual: int) -> Callable[..., Awaitable[query.Cut]]:
     """A dependency that reads sort, offset and limit; `words` are the sorts of one table."""
     pattern = f"^(-?({'|'.join(words)}))?$"
     description = f"One of {', '.join(words)}; with - before it the other way round."
 
-    def cut(
+    async def cut(
         sort: Annotated[str, Query(pattern=pattern, max_length=32, description=description)] = "",
         offset: Annotated[int, Query(ge=0, le=_LARGEST_OFFSET)] = 0,
         limit: Annotated[int, Query(ge=1, le=_LARGEST_LIMIT)] = usual,

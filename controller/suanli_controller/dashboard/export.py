@@ -1,14 +1,15 @@
 """Tables as CSV, row by row: a fleet is never held as text."""
 
+import asyncio
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 
 from suanli_controller.core import centre
 from suanli_controller.dashboard import answers, query
 from suanli_controller.view import model
 
-_CHUNK_ROWS = 500
+PART_ROWS = 100  # some 2 ms of work
 
 NODE_COLUMNS = (
     "target", "name", "architecture", "family", "os", "accelerator", "isaLevel", "pageSizeKib", "ready",
@@ -27,19 +28,21 @@ WORKLOAD_COLUMNS = (
 )  # fmt: skip
 
 
-def lines(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """CSV text in chunks, its header first; a byte order mark tells spreadsheets that it is UTF-8."""
-    buffer = io.StringIO("\ufeff")
-    buffer.seek(0, io.SEEK_END)
-    writer = csv.writer(buffer)
-    writer.writerow(columns)
-    for number, row in enumerate(rows, 1):
-        writer.writerow([_safe(value) for value in row])
-        if number % _CHUNK_ROWS == 0:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()
+async def lines(columns: Iterable[str], parts: Iterable[Iterable[Iterable[object]]]) -> AsyncIterator[str]:
+    """CSV text in chunks, its header first; a byte order mark tells spreadsheets that it is UTF-8.
+
+    `parts` are rows, a few at a time: after each the others who wait have their turn.
+    """
+    yield "\ufeff" + _text([columns])
+    for part in parts:
+        yield _text(part)
+        await asyncio.sleep(0)
+
+
+def _text(rows: Iterable[Iterable[object]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows([_safe(value) for value in row] for row in rows)
+    return buffer.getvalue()
 
 
 def _safe(value: object) -> object:
@@ -64,8 +67,8 @@ def node_row(node: model.Node) -> tuple[object, ...]:
         node.requested.get("cpu", 0),
         node.allocatable.get("memory", 0),
         node.requested.get("memory", 0),
-        sum(query.accelerators(node.allocatable).values()),
-        sum(query.accelerators(node.requested).values()),
+        query.accelerators(node.allocatable),
+        query.accelerators(node.requested),
         node.os_image,
         node.kernel,
         node.kubelet,

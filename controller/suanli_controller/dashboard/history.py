@@ -5,6 +5,7 @@ Bounded by resolution and age: fine samples for a day, coarse ones for two month
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -44,10 +45,11 @@ CREATE TABLE IF NOT EXISTS samples (
 
 
 class Store:
-    """The samples. `path` None keeps them in memory. Not for several threads at once."""
+    """The samples. `path` None keeps them in memory. Threads take turns."""
 
     def __init__(self, path: Path | None) -> None:
         self._database = self._open(path)
+        self._turn = threading.Lock()
 
     @staticmethod
     def _open(path: Path | None) -> sqlite3.Connection:
@@ -68,7 +70,7 @@ class Store:
 
     def add(self, samples: dict[str, list[answers.Sample]], now: int) -> None:
         """Keep samples, by dimension, in every resolution whose turn it is, and forget what is too old."""
-        with self._database:
+        with self._turn, self._database:
             for step in STEPS:
                 slot = now - now % step.seconds
                 rows = [(step.seconds, slot, by, *_row(s)) for by, found in samples.items() for s in found]
@@ -81,6 +83,10 @@ class Store:
 
     def read(self, by: str, since: int, until: int) -> answers.History:
         """Samples in the finest resolution that reaches back to `since`, thinned to what a chart can show."""
+        with self._turn:
+            return self._read(by, since, until)
+
+    def _read(self, by: str, since: int, until: int) -> answers.History:
         step = next((s for s in STEPS if until - since <= s.keep_seconds), STEPS[-1])
         first = self._first(step, by, since)
         # A young history is shown in full and not as the few points that a whole day's stride would leave.

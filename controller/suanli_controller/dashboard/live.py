@@ -59,7 +59,7 @@ class Client:
 class _Shown:
     """What the clients of one set of rights hold of the parts that are computed, to send only what differs."""
 
-    cells: list[answers.Total] = field(default_factory=list)
+    cells: dict[tuple[str, ...], answers.Total] = field(default_factory=dict)
     counts: answers.Counts = field(default_factory=answers.Counts)
     alerts: list[answers.Alert] = field(default_factory=list)
 
@@ -154,7 +154,7 @@ class Live:
             freshness=self.freshness(),
             allowed=allowed(mine),
             centre=self._held.centre,
-            cells=shown.cells,
+            cells=list(shown.cells.values()),
             counts=shown.counts,
             clouds=rights.clouds(self._held, mine),
             sites=rights.sites(self._held, mine),
@@ -168,9 +168,11 @@ class Live:
             self._shown[mine] = self._computed(mine)
         return self._shown[mine]
 
-    def _computed(self, mine: rights.Rights) -> _Shown:
+    def _computed(self, mine: rights.Rights, change: replica.Change | None = None) -> _Shown:
+        """Computed anew; of what depends on places alone only where `change` touched one."""
+        before = self._shown.get(mine) if change is not None and not change.places else None
         return _Shown(
-            cells=totals.cells(self._held, mine),
+            cells=before.cells if before else totals.cells(self._held, mine),
             counts=totals.counts(self._held, mine),
             alerts=alerts.of(self._held, mine, int(time.time())),
         )
@@ -182,14 +184,15 @@ class Live:
         return self._delta(change, mine)
 
     def _delta(self, change: replica.Change, mine: rights.Rights) -> answers.LiveDelta:
-        before, now = self._shown_to(mine), self._computed(mine)
+        before, now = self._shown_to(mine), self._computed(mine, change)
         self._shown[mine] = now
         held = self._held
         return answers.LiveDelta(
             sequence=self.sequence,
             freshness=self.freshness(),
             centre=held.centre if change.centre else msgspec.UNSET,
-            cells=now.cells if now.cells != before.cells else msgspec.UNSET,
+            cells=[cell for key, cell in now.cells.items() if before.cells.get(key) != cell],
+            cells_gone=[cell.key for key, cell in before.cells.items() if key not in now.cells],
             counts=now.counts if now.counts != before.counts else msgspec.UNSET,
             alerts=now.alerts if now.alerts != before.alerts else msgspec.UNSET,
             clouds=_present(held.clouds, change.clouds) if mine.clouds else [],

@@ -1,15 +1,13 @@
 """The dashboard's copy of the leader's tables.
 
-Filled by frames alone and read by queries; it never asks a cluster. Equal strings and resource maps are held
-once: a fleet of 50,000 nodes has a few dozen shapes.
+Filled by frames alone and read by queries; it never asks a cluster.
 """
 
-import sys
 from dataclasses import dataclass, field
 
-import msgspec
-
-from suanli_controller.view import model
+from suanli_controller.core import centre
+from suanli_controller.dashboard import fleet
+from suanli_controller.view import model, rows
 
 
 @dataclass(slots=True)
@@ -28,6 +26,11 @@ class Change:
         touched = (self.clouds, self.sites, self.algorithms, self.workloads, self.node_targets)
         return self.everything or self.centre or any(touched)
 
+    @property
+    def places(self) -> bool:
+        """Whether totals may differ."""
+        return self.everything or bool(self.clouds or self.sites)
+
     def merge(self, other: "Change") -> None:
         self.everything |= other.everything
         self.centre |= other.centre
@@ -40,7 +43,7 @@ class GapError(Exception):
 
 
 class Replica:
-    """The tables by key; nodes by target, then name. `heard_at` is the leader's clock in its last frame, 0
+    """The tables by key, nodes as columns. `heard_at` is the leader's clock in its last frame, 0
     before any.
     """
 
@@ -48,7 +51,8 @@ class Replica:
         self.centre: model.Centre | None = None
         self.clouds: dict[str, model.Cloud] = {}
         self.sites: dict[str, model.Site] = {}
-        self.nodes: dict[str, dict[str, model.Node]] = {}
+        self.nodes = fleet.Fleet()
+        self.holdings: dict[str, tuple[centre.Holding, ...]] = {}  # of each place: what all totals are made of
         self.workloads: dict[str, model.Workload] = {}
         self.algorithms: dict[str, model.Algorithm] = {}
         self.epoch = ""
@@ -58,7 +62,6 @@ class Replica:
         self.connected = False
         self.version = 0
         self._seen: dict[str, set[str]] | None = None
-        self._shared: dict[object, model.Resources] = {}
 
     def apply(self, frame: model.Frame) -> Change:
         """Take one frame in.
@@ -88,7 +91,8 @@ class Replica:
         part.
         """
         if self._seen is None or part.epoch != self.epoch:
-            self._seen = {name: set() for name in ("clouds", "sites", "nodes", "workloads", "algorithms")}
+            self._seen = {name: set() for name in ("clouds", "sites", "workloads", "algorithms")}
+            self.nodes.begin_round()
             self.centre = part.rows.centre
         self.epoch = part.epoch
         self._take_rows(part.rows)
@@ -103,76 +107,50 @@ class Replica:
         """A connection starts: what was half told before it counts for nothing."""
         self._seen = None
 
-    def _note_seen(self, rows: model.Rows, seen: dict[str, set[str]]) -> None:
+    def _note_seen(self, told: model.Rows, seen: dict[str, set[str]]) -> None:
         for name in ("clouds", "sites", "algorithms"):
-            seen[name].update(row.name for row in getattr(rows, name))
-        seen["nodes"].update(row.key for row in rows.nodes)
-        seen["workloads"].update(row.key for row in rows.workloads)
+            seen[name].update(row.name for row in getattr(told, name))
+        seen["workloads"].update(row.key for row in told.workloads)
 
     def _keep_only(self, seen: dict[str, set[str]]) -> None:
         for name in ("clouds", "sites", "workloads", "algorithms"):
             table = getattr(self, name)
             for key in [key for key in table if key not in seen[name]]:
-                del table[key]
-        for target, nodes in list(self.nodes.items()):
-            kept = {name: node for name, node in nodes.items() if node.key in seen["nodes"]}
-            self._put_nodes(target, kept)
+                self._forget(name, key)
+        self.nodes.keep_round()
 
-    def _put_nodes(self, target: str, nodes: dict[str, model.Node]) -> None:
-        if nodes:
-            self.nodes[target] = nodes
-        else:
-            self.nodes.pop(target, None)
-
-    def _take_rows(self, rows: model.Rows) -> Change:
+    def _take_rows(self, told: model.Rows) -> Change:
         change = Change()
-        if rows.centre is not None:
-            self.centre, change.centre = rows.centre, True
+        if told.centre is not None:
+            self.centre, change.centre = told.centre, True
         for name in ("clouds", "sites", "algorithms"):
-            for row in getattr(rows, name):
+            for row in getattr(told, name):
                 getattr(self, name)[row.name] = row
                 getattr(change, name).add(row.name)
-        for workload in rows.workloads:
+        places: list[model.Cloud | model.Site] = [*told.clouds, *told.sites]
+        for place in places:
+            self.holdings[place.target] = tuple(rows.holdings((place,)))
+        for workload in told.workloads:
             self.workloads[workload.key] = workload
             change.workloads.add(workload.key)
-        for node in rows.nodes:
-            slim = self._slim(node)
-            self.nodes.setdefault(slim.target, {})[slim.name] = slim
-            change.node_targets.add(slim.target)
+        for node in told.nodes:
+            self.nodes.put(node)
+            change.node_targets.add(node.target)
         return change
+
+    def _forget(self, table: str, key: str) -> None:
+        row = getattr(self, table).pop(key, None)
+        if isinstance(row, model.Cloud | model.Site):
+            self.holdings.pop(row.target, None)
 
     def _drop(self, gone: model.Gone, change: Change) -> None:
         if gone.centre:
             self.centre, change.centre = None, True
         for name in ("clouds", "sites", "workloads", "algorithms"):
             for key in getattr(gone, name):
-                getattr(self, name).pop(key, None)
+                self._forget(name, key)
                 getattr(change, name).add(key)
         for key in gone.nodes:
             target, _, name = key.rpartition("/")
-            nodes = self.nodes.get(target, {})
-            nodes.pop(name, None)
-            self._put_nodes(target, nodes)
+            self.nodes.drop(target, name)
             change.node_targets.add(target)
-
-    def _slim(self, node: model.Node) -> model.Node:
-        return msgspec.structs.replace(
-            node,
-            target=sys.intern(node.target),
-            class_key=sys.intern(node.class_key),
-            isa_level=sys.intern(node.isa_level),
-            os_image=sys.intern(node.os_image),
-            kernel=sys.intern(node.kernel),
-            kubelet=sys.intern(node.kubelet),
-            allocatable=self._share(node.allocatable),
-            capacity=self._share(node.capacity),
-            requested=self._share(node.requested),
-        )
-
-    def _share(self, resources: model.Resources) -> model.Resources:
-        if len(self._shared) > _SHAPES_HELD:
-            self._shared.clear()
-        return self._shared.setdefault(tuple(resources.items()), resources)
-
-
-_SHAPES_HELD = 20_000  # beyond it sharing costs more than it saves; starting afresh loses only the sharing

@@ -1,6 +1,6 @@
 """What one person may see, and the rows cut down to it. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from suanli_controller.dashboard import replica
@@ -48,11 +48,6 @@ def algorithms(held: replica.Replica, rights: Rights) -> list[model.Algorithm]:
 
 def places(held: replica.Replica, rights: Rights) -> list[model.Cloud | model.Site]:
     return [*clouds(held, rights), *sites(held, rights)]
-
-
-def all_places(held: replica.Replica) -> Iterator[model.Cloud | model.Site]:
-    yield from held.clouds.values()
-    yield from held.sites.values()
 
 
 def workloads(held: replica.Replica, rights: Rights) -> Iterable[model.Workload]:

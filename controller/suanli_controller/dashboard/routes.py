@@ -74,8 +74,12 @@ def _capacity(
     asked = [*dimensions, *(["provider"] if wanted.provider else []), *(["target"] if wanted.text else [])]
     if not totals.may_group(mine, asked):
         raise ProblemError(403, "Forbidden", "you may see totals by class, tier and district only")
-    places = [p for p in totals.visible(held, mine) if query.place_matches(p, wanted)]
-    return totals.by([query.only_classes(p, wanted) for p in places], dimensions)
+    found = (
+        holding
+        for holding in totals.visible(held, mine)
+        if query.place_matches(holding, wanted) and query.class_matches(holding.class_key, wanted)
+    )
+    return totals.by(found, dimensions)
 
 
 @router.get("/clouds", responses=openapi.responses("Clouds"), response_class=Response)
@@ -201,8 +205,8 @@ _CSV_RESPONSES: dict[int | str, dict[str, Any]] = {200: _CSV, **openapi.problems
 async def export_nodes(held: Held, mine: Mine, wanted: asking.NodeFilter) -> Response:
     """The nodes table as it is filtered."""
     _forbid(mine.clouds or mine.sites, "clouds or edgesites")
-    rows = query.all_nodes(held, mine, wanted)
-    return _csv("nodes", export.NODE_COLUMNS, map(export.node_row, rows))
+    parts = query.node_parts(held, mine, wanted, export.PART_ROWS)
+    return _csv("nodes", export.NODE_COLUMNS, (map(export.node_row, part) for part in parts))
 
 
 @router.get("/export/workloads.csv", responses=_CSV_RESPONSES, response_class=StreamingResponse)
@@ -210,7 +214,8 @@ async def export_workloads(held: Held, mine: Mine, wanted: asking.WorkloadFilter
     """The workloads table as it is filtered."""
     _forbid(mine.workloads or bool(mine.namespaces), "computeworkloads")
     _, rows = query.workloads(held, mine, wanted, query.Cut("", 0, 10_000_000))
-    return _csv("workloads", export.WORKLOAD_COLUMNS, map(export.workload_row, rows))
+    parts = (rows[start : start + export.PART_ROWS] for start in range(0, len(rows), export.PART_ROWS))
+    return _csv("workloads", export.WORKLOAD_COLUMNS, (map(export.workload_row, part) for part in parts))
 
 
 @router.get("/export/capacity.csv", responses=_CSV_RESPONSES, response_class=StreamingResponse)
@@ -223,12 +228,12 @@ async def export_capacity(
     """Capacity, grouped."""
     found = _capacity(held, mine, by, wanted)
     columns = (*dict.fromkeys(by), *export.TOTAL_COLUMNS)
-    return _csv("capacity", columns, map(export.total_row, found))
+    return _csv("capacity", columns, [map(export.total_row, found)])
 
 
-def _csv(name: str, columns: Iterable[str], rows: Iterable[tuple[object, ...]]) -> Response:
+def _csv(name: str, columns: Iterable[str], parts: Iterable[Iterable[tuple[object, ...]]]) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="suanli-{name}.csv"'}
-    return StreamingResponse(export.lines(columns, rows), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(export.lines(columns, parts), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _found(row: object | None, message: str) -> object:

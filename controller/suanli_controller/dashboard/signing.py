@@ -36,7 +36,7 @@ async def rights_of(request: Request, person: Signed) -> rights.Rights:
     return mine
 
 
-def replica_of(request: Request) -> replica.Replica:
+async def replica_of(request: Request) -> replica.Replica:
     held: replica.Replica = request.app.state.replica
     return held
 

@@ -1,23 +1,27 @@
 """Totals over the rows that one may see, by any dimensions. Pure; the arithmetic is core's."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from suanli_controller.core import centre
 from suanli_controller.dashboard import answers, replica, rights
 from suanli_controller.view import model, rows
 
+# The finest totals that name no cloud or site.
+CELL = ("class", "tier", "district")
 # What tells no cloud or site from another: open to who sees totals only.
 OPEN_DIMENSIONS = ("architecture", "family", "os", "accelerator", "class", "tier", "district")
 
 
-def visible(held: replica.Replica, mine: rights.Rights) -> Iterable[model.Cloud | model.Site]:
-    """The places whose capacity goes into the totals that one sees: all for who may see totals."""
-    return rights.all_places(held) if mine.totals else rights.places(held, mine)
+def visible(held: replica.Replica, mine: rights.Rights) -> Iterator[centre.Holding]:
+    """What goes into the totals that one sees: everything for who may see totals."""
+    for target, holdings in held.holdings.items():
+        if mine.totals or mine.may_see_target(target):
+            yield from holdings
 
 
-def by(places: Iterable[model.Cloud | model.Site], dimensions: Sequence[str]) -> list[answers.Total]:
+def by(holdings: Iterable[centre.Holding], dimensions: Sequence[str]) -> list[answers.Total]:
     """Totals in the order of their keys."""
-    groups = centre.group(rows.holdings(places), dimensions)
+    groups = centre.group(holdings, dimensions)
     return [_total(dict(zip(dimensions, key, strict=True)), amounts) for key, amounts in groups.items()]
 
 
@@ -26,12 +30,14 @@ def may_group(mine: rights.Rights, dimensions: Iterable[str]) -> bool:
     return not mine.totals or (mine.clouds and mine.sites) or all(name in OPEN_DIMENSIONS for name in dimensions)
 
 
-def cells(held: replica.Replica, mine: rights.Rights) -> list[answers.Total]:
-    """The finest totals that one may see; the page sums them up as it likes."""
-    dimensions = ("class", "tier", "district")
+def cells(held: replica.Replica, mine: rights.Rights) -> dict[tuple[str, ...], answers.Total]:
+    """By key, the finest totals of who may not see every place that goes into them.
+
+    Nothing for who may: they have the places' classes, which are finer.
+    """
     if may_group(mine, ("target",)):
-        dimensions = (*dimensions, "provider", "target")  # type: ignore[assignment]
-    return by(visible(held, mine), dimensions)
+        return {}
+    return {tuple(total.key.values()): total for total in by(visible(held, mine), CELL)}
 
 
 def counts(held: replica.Replica, mine: rights.Rights) -> answers.Counts:

@@ -103,7 +103,7 @@ def test_order_of_holdings_does_not_matter(holdings: list[centre.Holding], by: l
 def test_the_largest_free_of_two_is_the_larger_and_not_the_sum(
     left: centre.Amounts, right: centre.Amounts
 ) -> None:
-    both = centre.add(left, right)
+    both = centre.total([left, right])
     for resource in both.largest_free:
         assert both.largest_free[resource] == max(
             left.largest_free.get(resource, 0), right.largest_free.get(resource, 0)

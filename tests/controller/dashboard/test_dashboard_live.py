@@ -78,6 +78,18 @@ def test_a_wall_screen_is_told_totals_and_no_names(shown: Shown, leader: board.B
     assert last.counts.clouds == 3
 
 
+def test_of_the_cells_only_those_that_changed_are_told(shown: Shown, leader: board.Board) -> None:
+    client = shown[0].join(WALL)
+    (before,) = _frames(client)[0].cells
+    cloud: model.Cloud = leader.tables["clouds"]["a"]
+    other = msgspec.structs.replace(cloud.classes[0], key=centre_rows.CLASSES[1], nodes=7)
+    _change(shown, leader, msgspec.structs.replace(cloud, classes=(*cloud.classes, other)))
+    _change(shown, leader, msgspec.structs.replace(cloud, classes=(other,)))
+    grown, shrunk = _frames(client)
+    assert [cell.nodes for cell in grown.cells] == [7]
+    assert (shrunk.cells, shrunk.cells_gone) == ([], [before.key])
+
+
 def test_a_team_is_told_of_its_own_workloads_only(shown: Shown, leader: board.Board) -> None:
     client = shown[0].join(TEAM)
     _change(shown, leader, centre_rows.workload("team-a", "mine"), centre_rows.workload("team-b", "theirs"))

@@ -1,6 +1,7 @@
 """Filters, order and pages; rights cut before anything else."""
 
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,19 @@ from tests.controller.dashboard import centre_rows
 from suanli_controller.dashboard import query, rights
 from suanli_controller.view import model
 
+# What each sort word means, said once more and by rows.
+KEYS: dict[str, Callable[[model.Node], Any]] = {
+    "target": lambda n: (n.target, n.name),
+    "name": lambda n: n.name,
+    "class": lambda n: n.class_key,
+    "cpu": lambda n: n.allocatable.get("cpu", 0),
+    "cpuFree": lambda n: n.allocatable.get("cpu", 0) - n.requested.get("cpu", 0),
+    "memory": lambda n: n.allocatable.get("memory", 0),
+    "memoryFree": lambda n: n.allocatable.get("memory", 0) - n.requested.get("memory", 0),
+    "accelerators": lambda n: sum(amount for name, amount in n.allocatable.items() if "/" in name),
+    "ready": lambda n: (n.ready, not n.cordoned),
+    "created": lambda n: n.created,
+}
 ALL = rights.Rights(totals=True, clouds=True, sites=True, algorithms=True, workloads=True)
 EVERYTHING = query.Cut("", 0, 500)
 
@@ -20,16 +34,16 @@ def test_pages_laid_end_to_end_are_the_table_in_order(fleet: list[model.Node], s
     pages = [query.nodes(held, ALL, query.Filter(), query.Cut(sort, at, size))[1] for at in range(0, total, size)]
     assert total == len(fleet)
     assert sorted(node.key for page in pages for node in page) == sorted(node.key for node in fleet)
-    key = query.NODE_KEYS[sort]
-    assert [key(node) for page in pages for node in page] == [key(node) for node in whole]
-    assert [key(node) for node in whole] == sorted(key(node) for node in whole)
+    key = KEYS[sort]
+    assert [node.key for page in pages for node in page] == [node.key for node in whole]
+    assert whole == sorted(sorted(fleet, key=KEYS["target"]), key=key)
 
 
 @given(fleet=centre_rows.fleets(), sort=st.sampled_from(query.NODE_SORTS))
 def test_a_minus_turns_the_order_round(fleet: list[model.Node], sort: str) -> None:
     held = centre_rows.replica_of(centre_rows.leader_with(fleet))
     _, down = query.nodes(held, ALL, query.Filter(), query.Cut(f"-{sort}", 0, 500))
-    key = query.NODE_KEYS[sort]
+    key = KEYS[sort]
     assert [key(node) for node in down] == sorted((key(node) for node in fleet), reverse=True)
 
 
@@ -47,6 +61,15 @@ def test_filters_match_class_place_state_and_text(fleet: list[model.Node]) -> No
     for wanted, matches in cases:
         _, found = query.nodes(held, ALL, wanted, EVERYTHING)
         assert {n.key for n in found} == {n.key for n in fleet if matches(n)}
+
+
+@given(fleet=centre_rows.fleets(), size=st.integers(1, 4))
+def test_what_is_streamed_in_parts_is_the_table(fleet: list[model.Node], size: int) -> None:
+    held = centre_rows.replica_of(centre_rows.leader_with(fleet))
+    wanted = query.Filter(architecture="arm64")
+    parts = list(query.node_parts(held, ALL, wanted, size))
+    assert [node for part in parts for node in part] == query.nodes(held, ALL, wanted, EVERYTHING)[1]
+    assert all(0 < len(part) <= size for part in parts)
 
 
 @given(fleet=centre_rows.fleets())

@@ -1,16 +1,15 @@
 """The dashboard's copy follows the leader exactly, and asks for a snapshot where it cannot."""
 
-import msgspec
 import pytest
 from hypothesis import given
 from tests.controller.dashboard import centre_rows
 
-from suanli_controller.dashboard import replica
+from suanli_controller.dashboard import fleet, replica
 from suanli_controller.view import board, model
 
 
 def _nodes(held: replica.Replica) -> dict[str, model.Node]:
-    return {node.key: node for nodes in held.nodes.values() for node in nodes.values()}
+    return {node.key: node for node in held.nodes.nodes(held.nodes.in_order(held.nodes.held_targets()))}
 
 
 @given(before=centre_rows.fleets(), after=centre_rows.fleets())
@@ -52,16 +51,20 @@ def test_a_delta_before_any_snapshot_is_an_error() -> None:
         replica.Replica().apply(model.Delta(sequence=1, at=0, rows=model.Rows()))
 
 
-def test_equal_shapes_are_held_once() -> None:
-    node = model.Node(target="Cloud/a", name="n", class_key=centre_rows.CLASSES[0], allocatable={"cpu": 10})
-    leader = centre_rows.leader_with([node, msgspec.structs.replace(node, name="m", allocatable={"cpu": 10})])
-    held = replica.Replica()
-    deframer = model.Deframer()
-    for part in leader.snapshot(0):
-        for frame in deframer.feed(model.encode(part)):
-            held.apply(frame)
-    first, second = held.nodes["Cloud/a"].values()
-    assert first.allocatable is second.allocatable
+def test_a_fleet_that_grows_and_shrinks_reuses_its_room() -> None:
+    """Nodes that came and went leave nothing behind, and nobody is taken for another."""
+    found = fleet.Fleet()
+    key = centre_rows.CLASSES[0]
+    for turn in range(3):
+        for number in range(1500):
+            name = f"n{turn}-{number}"
+            found.put(model.Node(target="Cloud/a", name=name, class_key=key, requested={"cpu": number}))
+        assert (len(found), len(found.names)) == (1500, 1500)
+        (row,) = found.nodes(found.named("Cloud/a", [f"n{turn}-1499"]))
+        assert row.requested == {"cpu": 1499}
+        for number in range(1500):
+            found.drop("Cloud/a", f"n{turn}-{number}")
+    assert list(found.held_targets()) == []
 
 
 def test_a_site_and_a_cloud_of_one_name_keep_their_own_nodes() -> None:

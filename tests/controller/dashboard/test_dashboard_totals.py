@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.controller.dashboard import centre_rows
@@ -54,20 +55,24 @@ def test_the_wall_sees_the_same_totals_as_an_operator(fleet: list[model.Node]) -
 
 
 @given(fleet=centre_rows.fleets())
-def test_cells_add_up_to_the_whole(fleet: list[model.Node]) -> None:
+def test_cells_add_up_to_the_whole_and_name_no_place(fleet: list[model.Node]) -> None:
     held = centre_rows.replica_of(centre_rows.leader_with(fleet))
-    for mine in (ALL, WALL):
-        cells = totals.cells(held, mine)
-        assert sum(cell.nodes for cell in cells) == len(fleet)
-        assert sum(cell.units.general_milli for cell in cells) == sum(
-            total.units.general_milli for total in totals.by(totals.visible(held, ALL), ())
-        )
+    cells = totals.cells(held, WALL).values()
+    assert all(set(cell.key) == {"class", "tier", "district"} for cell in cells)
+    assert sum(cell.nodes for cell in cells) == len(fleet)
+    assert sum(cell.units.general_milli for cell in cells) == sum(
+        total.units.general_milli for total in totals.by(totals.visible(held, ALL), ())
+    )
 
 
-def test_the_walls_cells_name_no_place() -> None:
-    fleet = [model.Node(target="Cloud/a", name="n", class_key=centre_rows.CLASSES[0], ready=True)]
-    held = centre_rows.replica_of(centre_rows.leader_with(fleet))
-    assert [set(cell.key) for cell in totals.cells(held, WALL)] == [{"class", "tier", "district"}]
+@pytest.mark.parametrize("mine", [ALL, rights.Rights(clouds=True), rights.Rights(workloads=True)])
+def test_who_sees_every_place_that_counts_gets_the_places_and_no_cells(mine: rights.Rights) -> None:
+    held = centre_rows.replica_of(centre_rows.leader_with([_node("Cloud/a"), _node("EdgeSite/s")]))
+    assert totals.cells(held, mine) == {}
+
+
+def _node(target: str) -> model.Node:
+    return model.Node(target=target, name="n", class_key=centre_rows.CLASSES[0], ready=True)
 
 
 def test_grouping_by_place_is_for_those_who_may_list_places() -> None:
@@ -78,9 +83,7 @@ def test_grouping_by_place_is_for_those_who_may_list_places() -> None:
 
 
 def test_who_may_list_clouds_only_sees_the_totals_of_clouds() -> None:
-    fleet = [
-        model.Node(target=target, name="n", class_key=centre_rows.CLASSES[0], ready=True) for target in PLACES
-    ]
+    fleet = [_node(target) for target in PLACES]
     held = centre_rows.replica_of(centre_rows.leader_with(fleet))
     (total,) = totals.by(totals.visible(held, rights.Rights(clouds=True)), ())
     assert total.nodes == 2
