@@ -7,7 +7,20 @@ from dataclasses import dataclass
 
 import pytest
 
-from suanli_clusters import Cluster, Clusters, Member, Options, SimulatedNode, controller, fleet, until
+from suanli_clusters import (
+    API_SERVER,
+    CONTROLLER_MANAGER,
+    KWOK,
+    SCHEDULER,
+    Cluster,
+    Clusters,
+    Member,
+    Options,
+    SimulatedNode,
+    controller,
+    fleet,
+    until,
+)
 from suanli_operator import AWAY_SECONDS, City, Json, Namespace, Operator, Work, build, only, template
 
 CONTAINER = {"image": "busybox", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
@@ -28,9 +41,9 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(clusters: Clusters, lone_city: City) -> Iterator[Stage]:
-    # A controller manager or scheduler that loses its Lease ends, and nobody would start it again.
-    patient = {"leader-elect-lease-duration": "1h", "leader-elect-renew-deadline": "59m"}
-    away = clusters.start("away", Options(controller_manager=patient, scheduler=patient))
+    # A controller manager or scheduler that loses its Lease ends, and one that is started again waits for its end.
+    alone = {"leader-elect": "false"}
+    away = clusters.start("away", Options(controller_manager=alone, scheduler=alone))
     steady = clusters.start("steady")
     away.create_nodes(fleet("amd", 3, SimulatedNode(name="")))
     steady.create_nodes(fleet("arm", 3, SimulatedNode(name="", architecture="arm64")))
@@ -56,8 +69,11 @@ def space(stage: Stage) -> Iterator[Namespace]:
 
 def bring_back(cloud: Cluster) -> None:
     cloud.resume()
-    if "kube-apiserver" not in cloud.pids():
+    if API_SERVER not in cloud.pids():
         cloud.restart()
+        for component in (CONTROLLER_MANAGER, SCHEDULER, KWOK):  # each would sit out a backoff of half a minute
+            cloud.kill(component)
+            cloud.restart(component)
 
 
 def take_away(cloud: Cluster, how: str) -> None:
