@@ -11,7 +11,6 @@ from suanli_controller.core import columns, demand, fleet, spread, statics, view
 
 Codes = NDArray[np.int64]
 Given = Mapping[tuple[int, int], int]  # (target, variant), by index: replicas
-_NO_LIMIT = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,8 @@ def _quota(ask: demand.Ask, held: Held) -> RowBound:
     counts = [0] * len(ask.variants)
     for (_, variant), count in held.places.items():
         counts[variant] += count
-    limits = [_NO_LIMIT if each.quota is None else each.quota for each in ask.variants]
+    limits = [spread.NO_LIMIT if each.quota is None else each.quota for each in ask.variants]
     bound = spread.Bound(counts, [True] * len(counts), [0] * len(counts), limits=limits)
-    bound.start()
     return RowBound(bound, variants=list(range(len(counts))))
 
 
@@ -98,16 +96,14 @@ def _counted(codes: Codes, domains: int, held: Held) -> list[int]:
 
 
 def _bound(wish: demand.Spread, counts: list[int], eligible: list[bool]) -> spread.Bound:
-    bound = spread.Bound(
+    return spread.Bound(
         counts,
         eligible,
         [0] * len(counts),
         max_skew=wish.max_skew,
-        limits=[wish.max_per_domain or _NO_LIMIT] * len(counts),
+        limits=[wish.max_per_domain or spread.NO_LIMIT] * len(counts),
         min_domains=wish.min_domains,
     )
-    bound.start()
-    return bound
 
 
 def _label_domains(where: fleet.Fleet, key: str) -> tuple[Codes, list[int]]:
@@ -135,7 +131,6 @@ def _of_template(where: fleet.Fleet, wish: demand.TopologySpread, known: views.A
         max_skew=wish.max_skew,
         least_domains=wish.min_domains,
     )
-    bound.start()
     return RowBound(bound, rows=codes)
 
 
@@ -150,7 +145,6 @@ def _of_anti_affinity(where: fleet.Fleet, key: str, held: Held) -> RowBound:
     codes, scope = _label_domains(where, key)
     counts = _counted(codes, len(scope), held)
     bound = spread.Bound(counts, [True] * len(scope), scope, limits=[1] * len(scope), optional=True)
-    bound.start()
     return RowBound(bound, rows=codes)
 
 
