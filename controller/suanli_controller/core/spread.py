@@ -22,7 +22,7 @@ class Bound:
     eligible: list[bool]  # by domain: counts for the least filled
     scope: list[int]  # by domain: skew is measured within a scope (0 for all, or a target of a template's bound)
     max_skew: int = 0  # 0: not bounded
-    limits: list[int] | None = None  # by domain: the most it may ever hold
+    limits: list[int] = field(default_factory=list)  # by domain: the most it may ever hold; empty: no limit
     min_domains: int = 0  # domains that must be used before any is used twice
     least_domains: int = 0  # a template's minDomains: with fewer eligible, the least filled counts as empty
     optional: bool = False  # a node in no domain is not bound by it (anti-affinity); otherwise it takes nothing
@@ -58,12 +58,12 @@ class Bound:
 
     def is_full(self, domain: int) -> bool:
         """For good: no one may lie there, whatever others get."""
-        assert self.limits is not None  # noqa: S101 - for the type checker: set from the beginning
         return self.counts[domain] >= self.limits[domain]
 
     def allows(self, domain: int) -> bool:
         """Whether one more may lie in a domain now."""
-        return self.counts[domain] < self._ceiling[self.scope[domain]] and not self.is_full(domain)
+        count = self.counts[domain]
+        return count < self._ceiling[self.scope[domain]] and count < self.limits[domain]
 
     def add(self, domain: int) -> bool:
         """One more lies in a domain; true where others may go on that had to wait."""
@@ -101,6 +101,7 @@ class Claims:
     place: list[int]  # by cell: where it stands among equal ones
     weight: list[int]  # by party
     held: list[int]  # by party; grows
+    shared: bool  # some party has several cells
 
     def of(self, cell: int) -> Claim:
         """The claim, and the cell."""
@@ -126,6 +127,7 @@ def claims(
         place=place,
         weight=[weight.get(party, 0) for party in number],
         held=[held.get(party, 0) for party in number],
+        shared=len(number) < len(order),
     )
 
 
@@ -143,9 +145,8 @@ def fill(
     left = replicas
     while left and queue:
         cell = queue[0][-1]
-        now = claims.of(cell)
-        if now != queue[0]:  # others of the same party got some since
-            heapq.heapreplace(queue, now)
+        if claims.shared and claims.of(cell) != queue[0]:  # others of the same party got some since
+            heapq.heapreplace(queue, claims.of(cell))
             continue
         if not _may_go(cell, checks):
             heapq.heappop(queue)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import candidates, demand, fleet, fragmentation, ledger, ranking, statics
+from suanli_controller.core import candidates, demand, domains, fleet, fragmentation, ledger, ranking, statics
 
 BUDGET: Final = 24 << 20  # bytes of keys that are kept
 FACTS_BUDGET: Final = 32 << 20  # bytes of statics and candidates that are kept
@@ -176,10 +176,10 @@ class Facts:
 class AskViews:
     """Everything that is known about one Ask."""
 
-    __slots__ = ("bounded", "candidates", "plain", "statics", "variants")
+    __slots__ = ("bounded", "candidates", "domains", "plain", "statics", "variants")
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask, facts: Facts, shared: "Views") -> None:
-        self.statics, self.candidates = facts.statics, facts.candidates
+        self.statics, self.candidates, self.domains = facts.statics, facts.candidates, shared.domains
         self.plain, self.bounded = _is_plain(ask), _is_bounded(ask)
         self.variants = tuple(
             View(where, ask, index, facts.candidates, shared) for index in range(len(ask.variants))
@@ -262,6 +262,7 @@ class Views:
         """Facts changed, or the arrays did: nothing that was learnt counts any more."""
         self._version = self._where.version
         self._mix = None
+        self.domains = domains.Kinds(self._where)
         self._comparisons: dict[int, NDArray[np.bool_]] = {}
         self._scratch: Keys = np.zeros(self._where.rows + 1, np.int64)
         self._forget()
