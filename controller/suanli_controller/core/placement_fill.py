@@ -56,6 +56,11 @@ class Filling:
         """
         surveys = [view.survey() for view in self.known.variants]
         rooms, keys = [room for room, _ in surveys], [key for _, key in surveys]
+        for variant, build in enumerate(self.demand.ask.variants):
+            if (
+                build.quota is not None and self._given_to(variant) >= build.quota
+            ):  # leaves its nodes to the others
+                rooms[variant][:] = keys[variant][:] = 0
         for variant, room in enumerate(rooms[1:], 1):
             free = np.add.reduce(rooms[:variant]) == 0
             room *= free  # noqa: PLW2901 - in place
@@ -70,6 +75,9 @@ class Filling:
                     for values in (*rooms, *keys):
                         values[among.slice_of(cell)] = 0
         return rooms, keys
+
+    def _given_to(self, variant: int) -> int:
+        return sum(count for (_, build), count in self.given.items() if build == variant)
 
     def room_of_cells(self) -> list[int]:
         """Replicas that fit, by cell of the candidates, whichever their variant."""

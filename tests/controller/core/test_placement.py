@@ -424,3 +424,10 @@ def test_under_a_bound_by_node_the_builds_still_share_by_room() -> None:
     ask = fleets.ask(*builds, spread=(demand.Spread("node", max_per_domain=1),))
     decision = placement.place(where, [demand.Demand("w", ask, 3)])[0]
     assert [(each.variant, each.replicas) for each in decision.placements] == [("amd64", 1), ("arm64", 2)]
+
+
+def test_a_build_whose_quota_is_used_up_leaves_its_nodes_to_the_next() -> None:
+    builds = [fleets.variant("first", quota=2), fleets.variant("second")]
+    where = fleets.of([fleets.cloud("a")], [fleets.node("n0", cpu=8)])
+    decision = placement.place(where, [demand.Demand("w", fleets.ask(*builds), 5)])[0]
+    assert [(each.variant, each.replicas) for each in decision.placements] == [("first", 2), ("second", 3)]
