@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from suanli_controller.api import centre, cloud, core_v1, names, site, workload
+from suanli_controller.api import algorithm, centre, cloud, core_v1, names, site, workload
 from suanli_controller.cli import manifests, tables
 from suanli_controller.core import demand, quantity, what_if
 
@@ -21,7 +21,7 @@ FILES = click.Path(path_type=Path)
     type=FILES,
     multiple=True,
     required=True,
-    help="Cloud, EdgeSite, ComputeCentre, PriorityClass, Node, Pod; - reads standard input. May be repeated.",
+    help="Cloud, EdgeSite, ComputeCentre, Algorithm, PriorityClass, Node, Pod; - is standard input. May be repeated.",
 )
 @click.option(
     "--workloads",
@@ -100,6 +100,8 @@ def _take(builder: what_if.Builder, head: manifests.Head, raw: msgspec.Raw, path
                 inventory.sites[name] = _SITES.decode(raw)
             case names.CENTRE_KIND:
                 inventory.centre = _CENTRES.decode(raw)
+            case names.ALGORITHM_KIND:
+                inventory.algorithms[name] = _ALGORITHMS.decode(raw)
             case "PriorityClass":
                 inventory.priority_classes[name] = _PRIORITIES.decode(raw)
             case _:
@@ -130,6 +132,7 @@ _PODS = msgspec.json.Decoder(core_v1.Pod)
 _CLOUDS = msgspec.json.Decoder(cloud.Cloud)
 _SITES = msgspec.json.Decoder(site.EdgeSite)
 _CENTRES = msgspec.json.Decoder(centre.ComputeCentre)
+_ALGORITHMS = msgspec.json.Decoder(algorithm.Algorithm)
 _PRIORITIES = msgspec.json.Decoder(core_v1.PriorityClass)
 
 

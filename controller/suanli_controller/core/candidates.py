@@ -5,7 +5,7 @@ of preference and one target (a cell) lie together, the preferred first, so that
 of every array stands for all nodes that are no candidates and is never open: changes need not be sifted.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,18 @@ from suanli_controller.core import fleet, ranking, statics
 _WORTH_CATCHING_UP: Final = 4  # changes, one for so many candidates
 
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+class Work(NamedTuple):
+    """Views of the table, and arrays to work in that are worth nothing from one use to the next; all by position."""
+
+    rank: Ints
+    free: list[Ints]  # by resource
+    keys: Ints
+    fits: Mask
+    enough: Mask  # of each resource that is asked for
+    enough_of: list[Mask]  # the same, line by line
 
 
 class Candidates:
@@ -23,7 +35,7 @@ class Candidates:
     A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
     """
 
-    __slots__ = ("_seen", "_where", "base", "position_of", "rows", "starts", "table", "targets", "tiers")
+    __slots__ = ("_seen", "_where", "_works", "base", "position_of", "rows", "starts", "table", "targets", "tiers")
 
     def __init__(self, where: fleet.Fleet, known: statics.Statics) -> None:
         self._where = where
@@ -43,6 +55,7 @@ class Candidates:
         self.targets: list[int] = where.target_of[self.rows[starts]].tolist()
         self.base = [self._based(known, variant) for variant in range(len(known.usable))]
         self.table: Ints = np.zeros((len(where.table), len(rows) + 1), np.int64)
+        self._works: dict[int, Work] = {}
         self._copy()
 
     def _based(self, known: statics.Statics, variant: int) -> Ints:
@@ -74,6 +87,17 @@ class Candidates:
     def _copy(self) -> None:
         self._seen = self._where.journal.head
         np.take(self._where.table, self.rows, axis=1, out=self.table[:, :-1], mode="clip")
+
+    def work(self, asked: int) -> Work:
+        """For requests of so many resources."""
+        found = self._works.get(asked)
+        if found is None:
+            size = len(self.rows) + 1
+            enough = np.zeros((asked, size), np.bool_)
+            free = list(self.table[fleet.FREE :])
+            keys, fits = np.zeros(size, np.int64), np.zeros(size, np.bool_)
+            found = self._works[asked] = Work(self.table[fleet.RANK], free, keys, fits, enough, list(enough))
+        return found
 
     def bytes(self) -> int:
         """About how much memory they take."""

@@ -164,7 +164,9 @@ class Ask:
     notes: tuple[str, ...] = ()  # what of the template is not modelled; handed through to the decision
 
 
-class Demand(msgspec.Struct, frozen=True):  # a struct: made for every decision, five times faster than a dataclass
+class Demand(
+    msgspec.Struct, frozen=True, gc=False
+):  # a struct: made for every decision, five times faster than a dataclass
     """One workload, now."""
 
     key: str  # workload uid
@@ -179,7 +181,7 @@ class Demand(msgspec.Struct, frozen=True):  # a struct: made for every decision,
     held: frozenset[str] = frozenset()  # out of reach: nothing new, what is there stays and counts
 
 
-class Placement(msgspec.Struct, frozen=True, order=True):
+class Placement(msgspec.Struct, frozen=True, order=True, gc=False):
     """What one (target, variant) should have."""
 
     target: str
@@ -208,7 +210,7 @@ class RuledOut:
     detail: str = ""
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The answer for one demand.
 
     `placements` is the whole wished state, sorted by target and variant; a (target, variant) that is not in it

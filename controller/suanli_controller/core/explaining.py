@@ -134,7 +134,7 @@ def _beyond_resources(filling: placement_fill.Filling, index: int) -> Codes:
     codes = np.full(rows, statics.OK, np.uint8)
     bounds = filling.bounds(soft=False)
     for each in bounds:
-        if each.variants is not None and each.bound.verdict(index) != "yes":
+        if each.variants is not None and not each.bound.allows(index):
             codes[:] = statics.CODE[names.QUOTA_EXCEEDED]
     codes[full[where.target_of[:rows]]] = statics.CODE[names.TARGET_FULL]
     for each in bounds:
@@ -144,10 +144,8 @@ def _beyond_resources(filling: placement_fill.Filling, index: int) -> Codes:
 
 
 def _violates(where: fleet.Fleet, each: spread_bounds.RowBound) -> columns.Mask:
-    domains = len(each.bound.counts)
-    blocked = np.fromiter(
-        (each.bound.verdict(domain) != "yes" for domain in range(-1, domains)), np.bool_, domains + 1
-    )
+    domains = len(each.bound.eligible)
+    blocked = np.fromiter((not each.bound.allows(domain) for domain in range(-1, domains)), np.bool_, domains + 1)
     if each.targets is not None:
         of_row = np.array([*each.targets, -1])[where.target_of[: where.rows]]
     else:

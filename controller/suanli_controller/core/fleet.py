@@ -334,12 +334,23 @@ class Fleet:
 
     def withdraw(self, workload: str, target: str = "", variant: str = "", replicas: int | None = None) -> int:
         """Give back up to `replicas` that are assumed for a workload (all by default); how many there were."""
+        if replicas is None and not target and not variant:
+            return self._withdraw_all(workload)
         given = 0
         for place in list(self.assumed.places(workload)):
             if (target and self.targets[place.target].ref != target) or (variant and place.variant != variant):
                 continue
             while (replicas is None or given < replicas) and self._release(workload, place, -1):
                 given += 1
+        return given
+
+    def _withdraw_all(self, workload: str) -> int:
+        given = 0
+        for lot in self.assumed.remove(workload):
+            for row, count in lot.rows.items():
+                self._deduct(row, lot.requests, -count)
+                self.touch(row)
+                given += count
         return given
 
     def _release(self, workload: str, place: ledger.Place, row: int) -> bool:

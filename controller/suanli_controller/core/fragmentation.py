@@ -95,7 +95,7 @@ class Mix:
 
     def lines(self, kinds: Ints, cpu: Ints) -> Ints:
         """Where in the tables nodes of such kinds and free cores stand."""
-        return kinds * self.levels + np.searchsorted(self.cores, cpu, "right")
+        return kinds * self.levels + self.cores.searchsorted(cpu, "right")
 
 
 def _usable(shape: Shape, kind: tuple[str, str], cores: int) -> bool:
@@ -137,7 +137,9 @@ class Scorer:
         return _squeezed(known - rest)
 
     def device(self, row: int) -> int:
-        """The device of a node from which a share is taken best; the first of equal ones."""
+        """The device of a node from which a share is taken best; the first of equal ones. -1: whole ones are taken."""
+        if not 0 < self._shape.milli < devices.WHOLE:
+            return -1
         where, rows = self._where, np.array([row])
         assert where.devices is not None  # noqa: S101 - shares were asked for
         milli = where.devices.milli.take(rows, 0)
@@ -180,5 +182,5 @@ def mix_of(where: "fleet.Fleet", seen: Counter[Shape]) -> Mix:
 
 
 def _squeezed(drop: Floats) -> Ints:
-    """The fall of fragmentation, in milli, as a whole number from 0 to TOP."""
-    return (TOP / (1 + np.exp(np.clip(-drop / _STEEPNESS, -50, 50)))).astype(np.int64)
+    """The fall of fragmentation, in milli of one node's devices, as a whole number from 0 to TOP."""
+    return (TOP / (1 + np.exp(drop / -_STEEPNESS))).astype(np.int64)

@@ -1,25 +1,27 @@
-"""Replicas by workload, target, variant and node: those that are bound, and those that are assumed."""
+"""Replicas by workload, target, variant and node: those that are bound, and those that are assumed.
 
-from collections.abc import Iterator
-from typing import NamedTuple
+Nothing here refers back to what holds it, so the garbage collector need not look at hundreds of thousands of entries.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
 
 Requests = tuple[tuple[int, int], ...]
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A (target, variant) of one workload; the target by its index in the fleet."""
 
     target: int
     variant: str
 
 
-class Lot:
+class Lot(msgspec.Struct, gc=False):
     """Replicas of one place that all request the same."""
 
-    __slots__ = ("requests", "rows")
-
-    def __init__(self, requests: Requests, rows: dict[int, int]) -> None:
-        self.requests, self.rows = requests, rows
+    requests: Requests
+    rows: dict[int, int]
 
 
 class Ledger:
@@ -72,6 +74,10 @@ class Ledger:
             if not lots:
                 del self._lots[workload]
         return lot.requests, chosen
+
+    def remove(self, workload: str) -> Iterable[Lot]:
+        """Remove all replicas of a workload; what they were."""
+        return self._lots.pop(workload, {}).values()
 
     def on_row(self, row: int) -> Iterator[tuple[str, Place]]:
         """Each replica on a row. Walks over everything: for nodes that go, not for decisions."""

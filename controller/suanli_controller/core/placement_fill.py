@@ -3,7 +3,7 @@
 Counted out to cells first (see `cells`), then to the nodes of each.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -56,6 +56,11 @@ class Filling:
         """
         surveys = [view.survey() for view in self.known.variants]
         rooms, keys = [room for room, _ in surveys], [key for _, key in surveys]
+        for variant, build in enumerate(self.demand.ask.variants):
+            if (
+                build.quota is not None and self._given_to(variant) >= build.quota
+            ):  # leaves its nodes to the others
+                rooms[variant][:] = keys[variant][:] = 0
         for variant, room in enumerate(rooms[1:], 1):
             free = np.add.reduce(rooms[:variant]) == 0
             room *= free  # noqa: PLW2901 - in place
@@ -70,6 +75,9 @@ class Filling:
                     for values in (*rooms, *keys):
                         values[among.slice_of(cell)] = 0
         return rooms, keys
+
+    def _given_to(self, variant: int) -> int:
+        return sum(count for (_, build), count in self.given.items() if build == variant)
 
     def room_of_cells(self) -> list[int]:
         """Replicas that fit, by cell of the candidates, whichever their variant."""
@@ -94,8 +102,8 @@ class Filling:
         """Replicas by cell."""
         divide = self.demand.ask.divide
         if bounds or divide is demand.Divide.WEIGHTED:
-            claim = self._claims(cells)
-            return spread.fill(wanted, cells.room, cells.domains, [each.bound for each in bounds], claim)
+            found = [each.bound for each in bounds]
+            return spread.fill(wanted, cells.room, cells.domains, found, self._claims(cells))
         got = [0] * len(cells.room)
         for tier in sorted(set(cells.tier)):
             places = [cell for cell, other in enumerate(cells.tier) if other == tier]
@@ -137,56 +145,38 @@ class Filling:
         left = dict(self.given)
         return [left.pop((cells.target[cell], cells.variant[cell]), 0) for cell in places]
 
-    def _claims(self, cells: cells_of.Cells) -> Callable[[int, int], spread.Claim]:
-        """Which cell is next: the smallest claim."""
-        divide = self.demand.ask.divide
-        if divide is demand.Divide.WEIGHTED:
+    def _claims(self, cells: cells_of.Cells) -> spread.Claims:
+        """By the room of a target's variant, its weight, or one target after another; then by the strategy."""
+        if self.demand.ask.divide is demand.Divide.WEIGHTED:
             return self._weighted_claims(cells)
-        if divide is demand.Divide.AGGREGATED:
-            order = self._order(cells.target, cells.room)
-            return lambda cell, _: (
-                cells.tier[cell],
-                order[cells.target[cell]],
-                cells.variant[cell],
-                -cells.rank[cell],
-            )
-        return self._capacity_claims(cells)
+        if self.demand.ask.divide is demand.Divide.AGGREGATED:
+            used_first = self._order(cells.target, cells.room)
+            places = [used_first[target] for target in cells.target]
+            return spread.claims(cells.tier, places, self._in_order(cells, places, cells.variant), {}, {})
+        parties = list(zip(cells.target, cells.variant, strict=True))
+        weight = dict(self.given)
+        for party, room in zip(parties, cells.room, strict=True):
+            weight[party] = weight.get(party, 0) + room
+        order = self._in_order(cells, self._names(cells), cells.variant)
+        return spread.claims(cells.tier, parties, order, weight, self.given)
 
-    def _capacity_claims(self, cells: cells_of.Cells) -> Callable[[int, int], spread.Claim]:
-        """By the room of a target's variant, within it by the strategy."""
-        places = list(zip(cells.target, cells.variant, strict=True))
-        has = dict.fromkeys(places, 0) | self.given
-        weight = dict(has)
-        for place, room in zip(places, cells.room, strict=True):
-            weight[place] += room
-        of_cell = [0] * len(places)
-        name = {target: place for place, target in enumerate(self.known.statics.by_name)}
-
-        def claim(cell: int, got: int) -> spread.Claim:
-            place = places[cell]
-            has[place] += got - of_cell[cell]
-            of_cell[cell] = got
-            share = -weight[place] / (2 * has[place] + 1)
-            return (cells.tier[cell], share, name[place[0]], place[1], -cells.rank[cell])
-
-        return claim
-
-    def _weighted_claims(self, cells: cells_of.Cells) -> Callable[[int, int], spread.Claim]:
-        weights = {self.where.target_index.get(ref, -1): weight for ref, weight in self.demand.ask.weights}
-        has = dict.fromkeys(cells.target, 0)
+    def _weighted_claims(self, cells: cells_of.Cells) -> spread.Claims:
+        weight = {self.where.target_index.get(ref, -1): weight for ref, weight in self.demand.ask.weights}
+        held = dict.fromkeys(cells.target, 0)
         for (target, _), count in self.given.items():
-            has[target] = has.get(target, 0) + count
-        of_cell = [0] * len(cells.room)
-        name = {target: place for place, target in enumerate(self.known.statics.by_name)}
+            held[target] = held.get(target, 0) + count
+        order = self._in_order(cells, self._names(cells), cells.tier, cells.variant)
+        return spread.claims([0] * len(order), cells.target, order, weight, held)
 
-        def claim(cell: int, got: int) -> spread.Claim:
-            target = cells.target[cell]
-            has[target] += got - of_cell[cell]
-            of_cell[cell] = got
-            share = -weights.get(target, 0) / (2 * has[target] + 1)
-            return (share, name[target], cells.tier[cell], cells.variant[cell], -cells.rank[cell])
+    def _names(self, cells: cells_of.Cells) -> list[int]:
+        """By cell, where its target stands by name."""
+        place = {target: place for place, target in enumerate(self.known.statics.by_name)}
+        return [place[target] for target in cells.target]
 
-        return claim
+    def _in_order(self, cells: cells_of.Cells, *keys: Sequence[int]) -> list[int]:
+        """The cells sorted by some keys, and then by the strategy."""
+        by_cell = list(zip(*keys, (-rank for rank in cells.rank), strict=True))
+        return sorted(range(len(by_cell)), key=by_cell.__getitem__)
 
     def _to_nodes(
         self, cells: cells_of.Cells, counts: Sequence[int], rooms: Sequence[Ints], keys: Sequence[Ints]

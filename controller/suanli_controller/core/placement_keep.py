@@ -33,16 +33,15 @@ def _kept(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> plac
         target, variant = where.target_index.get(ref), variants.get(name)
         if target is None or variant is None or ref in one.excluded or not count:
             continue
-        if ref in one.held or _may_stay(where, known, target, variant):
+        if ref in one.held or _may_stay(known, target, variant):
             stay[target, variant] = count
     _cut_to_limits(where, one, stay)
     return stay
 
 
-def _may_stay(where: fleet.Fleet, known: views.AskViews, target: int, variant: int) -> bool:
+def _may_stay(known: views.AskViews, target: int, variant: int) -> bool:
     """Whether a node of the target may run the variant at all; a target whose nodes are not known yet keeps all."""
-    here = (where.target_of[: where.rows] == target) & where.present[: where.rows]
-    return not here.any() or bool((known.statics.codes[variant][here] == statics.OK).any())
+    return target in known.statics.reached_by[variant] or target not in known.statics.known_targets
 
 
 def _cut_to_limits(where: fleet.Fleet, one: demand.Demand, stay: placement_fill.Given) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from suanli_controller.api import core_v1, names, template, workload
-from suanli_controller.core import demand, objects, requests
+from suanli_controller.core import demand, objects, quantity, requests
 
 DEFAULT_GRADE = "Core"  # fail closed: nobody has said that the data may go anywhere
 DEFAULT_SCHEDULER = "default-scheduler"
@@ -108,9 +108,21 @@ def _variants(item: workload.ComputeWorkload) -> Iterator[demand.Variant]:
 def _effective_requests(item: workload.ComputeWorkload, build: workload.Variant) -> dict[str, int]:
     merged = objects.merged_pod(item.spec.template, build)
     try:
-        return requests.of_spec(msgspec.convert(merged, core_v1.PodSpec))
+        spec = msgspec.convert(merged, core_v1.PodSpec)
+        _check_containers(spec)
+        return requests.of_spec(spec)
     except (msgspec.ValidationError, ValueError) as error:
         raise InvalidTemplate(f"spec.template.spec (variant {build.name}): {error}") from error
+
+
+def _check_containers(spec: core_v1.PodSpec) -> None:
+    """What no API server takes, though a placement could be found for it."""
+    if not spec.containers:
+        raise InvalidTemplate("containers: none: give at least one")
+    for container in (*spec.containers, *spec.init_containers):
+        for resource, raw in {**container.resources.limits, **container.resources.requests}.items():
+            if "/" in resource and quantity.parse(raw, 3) % 1000:
+                raise InvalidTemplate(f"{resource}: {raw!r}: devices are asked for whole")
 
 
 def _requirements(entries: Iterable[workload.TargetRequirement]) -> tuple[demand.Requirement, ...]:

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suanli_controller.api import names
-from suanli_controller.core import columns, demand, fleet, spread, statics, views
+from suanli_controller.core import columns, demand, domains, fleet, spread, statics, views
 
 Codes = NDArray[np.int64]
 Given = Mapping[tuple[int, int], int]  # (target, variant), by index: replicas
-_NO_LIMIT = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def of(
             continue
         found.append(_of_spread(where, wish, held, known, closed))
     found.extend(_of_template(where, each, known, held) for each in ask.topology_spread)
-    found.extend(_of_anti_affinity(where, key, held) for key in ask.anti_affinity)
+    found.extend(_of_anti_affinity(known, key, held) for key in ask.anti_affinity)
     return found
 
 
@@ -52,91 +51,67 @@ def _quota(ask: demand.Ask, held: Held) -> RowBound:
     counts = [0] * len(ask.variants)
     for (_, variant), count in held.places.items():
         counts[variant] += count
-    limits = [_NO_LIMIT if each.quota is None else each.quota for each in ask.variants]
+    limits = [spread.NO_LIMIT if each.quota is None else each.quota for each in ask.variants]
     bound = spread.Bound(counts, [True] * len(counts), [0] * len(counts), limits=limits)
-    bound.start()
     return RowBound(bound, variants=list(range(len(counts))))
 
 
 def _of_spread(
     where: fleet.Fleet, wish: demand.Spread, held: Held, known: views.AskViews, closed: columns.Mask
 ) -> RowBound:
-    if wish.by == "node":
-        eligible = known.statics.runnable() & ~closed[where.target_of[: where.rows]]
-        return _by_row(wish, np.arange(where.rows), where.rows, held, eligible)
-    own = [statics.target_value(target, wish.by) for target in where.targets]
-    index: dict[str, int] = {}
-    codes = [index.setdefault(value, len(index)) if value else -1 for value in own]
-    if wish.by == "zone" and -1 in codes:
-        label = where.labels.column(names.ZONE_LABEL)
-        of_label = [index.setdefault(str(value), len(index)) for value in label.values]
-        by_row = np.array([*codes, -1])[where.target_of[: where.rows]]
-        by_label = np.array([*of_label, -1])[label.codes[: where.rows]]
-        eligible = known.statics.runnable() & ~closed[where.target_of[: where.rows]]
-        return _by_row(wish, np.where(by_row >= 0, by_row, by_label), len(index), held, eligible)
-    counts = [0] * len(index)
-    for (target, _), count in held.places.items():
-        if codes[target] >= 0:
-            counts[codes[target]] += count
-    able = {codes[target] for target in known.statics.reached if not closed[target]}
-    return RowBound(_bound(wish, counts, [each in able for each in range(len(index))]), targets=codes)
-
-
-def _by_row(wish: demand.Spread, codes: Codes, domains: int, held: Held, eligible: columns.Mask) -> RowBound:
-    able = np.zeros(domains + 1, np.bool_)
-    able[codes[eligible]] = True
-    counts = _counted(codes, domains, held)
-    return RowBound(_bound(wish, counts, able[:domains].tolist()), rows=codes)
-
-
-def _counted(codes: Codes, domains: int, held: Held) -> list[int]:
-    counts = [0] * domains
-    for row, count in held.rows.items():
-        if codes[row] >= 0:
-            counts[codes[row]] += count
-    return counts
-
-
-def _bound(wish: demand.Spread, counts: list[int], eligible: list[bool]) -> spread.Bound:
+    found = known.domains.of_places(wish.by)
+    if found.rows is not None:
+        counts = _counted(found, held)
+        eligible = _reached(found, known.statics.runnable() & ~closed[where.target_of[: where.rows]])
+    else:
+        assert found.targets is not None  # noqa: S101 - for the type checker: one of the two is set
+        counts = [0] * len(found.scope)
+        for (target, _), count in held.places.items():
+            if found.targets[target] >= 0:
+                counts[found.targets[target]] += count
+        able = {found.targets[target] for target in known.statics.reached if not closed[target]}
+        eligible = [domain in able for domain in range(len(found.scope))]
     bound = spread.Bound(
         counts,
         eligible,
-        [0] * len(counts),
+        found.scope,
         max_skew=wish.max_skew,
-        limits=[wish.max_per_domain or _NO_LIMIT] * len(counts),
+        limits=[wish.max_per_domain or spread.NO_LIMIT] * len(counts),
         min_domains=wish.min_domains,
     )
-    bound.start()
-    return bound
+    return RowBound(bound, found.rows, found.targets)
 
 
-def _label_domains(where: fleet.Fleet, key: str) -> tuple[Codes, list[int]]:
-    """By row the domain, one for each value of a label within each target, and by domain the target."""
-    label = where.labels.column(key)
-    mixed = where.target_of[: where.rows].astype(np.int64) * (len(label.values) + 1) + label.codes[: where.rows]
-    usable = label.present(where.rows)
-    values, inverse = np.unique(mixed[usable], return_inverse=True)
-    codes = np.full(where.rows, -1, np.int64)
-    codes[usable] = inverse
-    return codes, (values // (len(label.values) + 1)).tolist()
+def _counted(found: domains.Domains, held: Held) -> list[int]:
+    assert found.rows is not None  # noqa: S101 - for the type checker: asked of domains by row only
+    counts = [0] * (len(found.scope) + 1)  # the last: of nodes in none
+    for row, count in held.rows.items():
+        counts[found.rows[row]] += count
+    return counts[:-1]
+
+
+def _reached(found: domains.Domains, rows: columns.Mask) -> list[bool]:
+    """By domain, whether one of some rows is in it."""
+    assert found.rows is not None  # noqa: S101 - for the type checker: asked of domains by row only
+    able = np.zeros(len(found.scope) + 1, np.bool_)
+    able[found.rows[rows]] = True
+    answer: list[bool] = able[:-1].tolist()
+    return answer
 
 
 def _of_template(where: fleet.Fleet, wish: demand.TopologySpread, known: views.AskViews, held: Held) -> RowBound:
-    codes, scope = _label_domains(where, wish.topology_key)
-    able = where.present[: where.rows].copy()
+    found = known.domains.of_label(wish.topology_key)
+    able = where.present[: where.rows]
     if wish.honor_affinity:
-        able &= np.logical_or.reduce([_selected(each, wish) for each in known.statics.codes])
-    eligible = np.zeros(len(scope) + 1, np.bool_)
-    eligible[codes[able]] = True
+        able = able & np.logical_or.reduce([_selected(each, wish) for each in known.statics.codes])
     bound = spread.Bound(
-        _counted(codes, len(scope), held),
-        eligible[:-1].tolist(),
-        scope,
+        _counted(found, held),
+        _reached(found, able),
+        found.scope,
         max_skew=wish.max_skew,
         least_domains=wish.min_domains,
     )
-    bound.start()
-    return RowBound(bound, rows=codes)
+    return RowBound(bound, rows=found.rows)
 
 
 def _selected(codes: NDArray[np.uint8], wish: demand.TopologySpread) -> columns.Mask:
@@ -146,12 +121,13 @@ def _selected(codes: NDArray[np.uint8], wish: demand.TopologySpread) -> columns.
     return fit if wish.honor_taints else fit | tainted
 
 
-def _of_anti_affinity(where: fleet.Fleet, key: str, held: Held) -> RowBound:
-    codes, scope = _label_domains(where, key)
-    counts = _counted(codes, len(scope), held)
-    bound = spread.Bound(counts, [True] * len(scope), scope, limits=[1] * len(scope), optional=True)
-    bound.start()
-    return RowBound(bound, rows=codes)
+def _of_anti_affinity(known: views.AskViews, key: str, held: Held) -> RowBound:
+    found = known.domains.of_label(key)
+    counts = _counted(found, held)
+    free = [True] * len(counts)
+    return RowBound(
+        spread.Bound(counts, free, found.scope, limits=[1] * len(counts), optional=True), rows=found.rows
+    )
 
 
 def cells_of(

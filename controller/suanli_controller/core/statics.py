@@ -31,7 +31,18 @@ Tiers = NDArray[np.uint8]
 class Statics:
     """`codes[v]` and `usable[v]` by variant and row; `tiers` by row, 0 the best."""
 
-    __slots__ = ("accelerated", "by_name", "codes", "reached", "shut", "tier_count", "tiers", "usable")
+    __slots__ = (
+        "accelerated",
+        "by_name",
+        "codes",
+        "known_targets",
+        "reached",
+        "reached_by",
+        "shut",
+        "tier_count",
+        "tiers",
+        "usable",
+    )
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask) -> None:
         # targets in the order of their names, which decides between equal claims
@@ -49,8 +60,11 @@ class Statics:
         homeless = _homeless(where, ask)
         self.usable: list[columns.Mask] = [(codes == OK) & ~homeless for codes in self.codes]
         self.accelerated = [_accelerated(variant) for variant in ask.variants]
-        # targets with a node that some variant may run on, whatever is free there
-        self.reached: list[int] = np.unique(where.target_of[: where.rows][self.runnable()]).tolist()
+        targets = where.target_of[: where.rows]
+        self.known_targets: set[int] = set(np.unique(targets[where.present[: where.rows]]).tolist())
+        # by variant, targets with a node that may run it, whatever is free there
+        self.reached_by: list[set[int]] = [set(np.unique(targets[codes == OK]).tolist()) for codes in self.codes]
+        self.reached = sorted(set[int]().union(*self.reached_by))
 
     def bytes(self) -> int:
         """About how much memory they take."""

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import candidates, demand, fleet, fragmentation, ledger, ranking, statics
+from suanli_controller.core import candidates, demand, domains, fleet, fragmentation, ledger, ranking, statics
 
 BUDGET: Final = 24 << 20  # bytes of keys that are kept
 FACTS_BUDGET: Final = 32 << 20  # bytes of statics and candidates that are kept
@@ -32,22 +32,17 @@ class View:
 
     __slots__ = (
         "_asked",
-        "_asked_of_lines",
         "_base",
         "_candidates",
         "_column",
         "_emptiest",
-        "_enough",
-        "_fits",
         "_keys",
-        "_lines",
         "_places",
-        "_rank",
         "_scorer",
-        "_scratch",
         "_seen",
         "_shared",
         "_where",
+        "_work",
         "name",
         "requests",
     )
@@ -59,16 +54,14 @@ class View:
         self.name = ask.variants[index].name
         self.requests = where.pack_variant(ask.variants[index])
         self._base = among.base[index]
-        self._rank = among.table[fleet.RANK]
         self._emptiest = ask.strategy is demand.Strategy.SPREAD
         self._places: dict[int, ledger.Place] = {}
-        self._asked = [(among.table[fleet.FREE + resource], amount) for resource, amount in self.requests]
+        # numpy compares with a number of its own type at once, and with a column only after copying it out
+        self._asked = [(resource, np.int64(amount)) for resource, amount in self.requests]
         self._column = np.full((len(where.table), 1), _UNASKED, np.int64)
         for resource, amount in self.requests:
             self._column[fleet.FREE + resource, 0] = amount
-        asked = slice(fleet.FREE, fleet.FREE + self.requests[-1][0] + 1)
-        self._lines, self._asked_of_lines = among.table[asked], self._column[asked]
-        self._scratch, self._fits, self._enough = shared.scratch_for(self._lines)
+        self._work = among.work(len(self._asked))
         self._scorer: fragmentation.Scorer | None = None
         if ask.strategy is demand.Strategy.FRAGMENTATION:
             self._scorer = fragmentation.Scorer(where, ask.variants[index], shared.mix())
@@ -82,13 +75,13 @@ class View:
         self._seen = notes.head
         if changed is None:  # asked for too seldom to be worth its memory
             self._keys = None
-            return self._evaluate(self._scratch)
+            return self._evaluate(self._work.keys)
         if keys is not None:
             if len(changed):
                 self._catch_up(keys, changed)
             return keys
         self._keys = self._shared.storage(self, len(self._base))
-        return self._evaluate(self._scratch if self._keys is None else self._keys)
+        return self._evaluate(self._work.keys if self._keys is None else self._keys)
 
     def _catch_up(self, keys: Keys, changed: NDArray[np.int64]) -> None:
         if self._scorer is not None:
@@ -104,12 +97,14 @@ class View:
 
     def _evaluate(self, keys: Keys) -> Keys:
         self._candidates.catch_up()
-        np.greater_equal(self._lines, self._asked_of_lines, self._enough)
-        np.add(self._base, self._ranked(self._rank), keys)
-        np.multiply(keys, _ALL(self._enough, axis=0, out=self._fits), keys)
+        rank, free, _, fits, enough, enough_of = self._work
+        for line, (resource, amount) in zip(enough_of, self._asked, strict=True):
+            np.greater_equal(free[resource], amount, line)
+        np.add(self._base, self._ranked(rank), keys)
+        np.multiply(keys, _ALL(enough, axis=0, out=fits), keys)
         if self._scorer is not None:
             open_ = np.flatnonzero(keys > 0)
-            self._score(self._scorer, keys, open_, self._rank.take(open_))
+            self._score(self._scorer, keys, open_, rank.take(open_))
         return keys
 
     def _ranked(self, rank: Keys) -> Keys:
@@ -148,11 +143,12 @@ class View:
         """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go."""
         self._candidates.catch_up()
         room: Rooms | None = None
-        for free, amount in self._asked:
+        for resource, amount in self._asked:
+            free = self._work.free[resource]
             these = free if amount == 1 else free // amount
             room = these.copy() if room is None else np.minimum(room, these, out=room)
         assert room is not None  # noqa: S101 - every pod requests a pod slot
-        keys = self._base + self._ranked(self._rank)
+        keys = self._base + self._ranked(self._work.rank)
         fits = (keys > 0) & (room > 0)
         room *= fits
         keys *= fits
@@ -176,10 +172,10 @@ class Facts:
 class AskViews:
     """Everything that is known about one Ask."""
 
-    __slots__ = ("bounded", "candidates", "plain", "statics", "variants")
+    __slots__ = ("bounded", "candidates", "domains", "plain", "statics", "variants")
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask, facts: Facts, shared: "Views") -> None:
-        self.statics, self.candidates = facts.statics, facts.candidates
+        self.statics, self.candidates, self.domains = facts.statics, facts.candidates, shared.domains
         self.plain, self.bounded = _is_plain(ask), _is_bounded(ask)
         self.variants = tuple(
             View(where, ask, index, facts.candidates, shared) for index in range(len(ask.variants))
@@ -262,8 +258,7 @@ class Views:
         """Facts changed, or the arrays did: nothing that was learnt counts any more."""
         self._version = self._where.version
         self._mix = None
-        self._comparisons: dict[int, NDArray[np.bool_]] = {}
-        self._scratch: Keys = np.zeros(self._where.rows + 1, np.int64)
+        self.domains = domains.Kinds(self._where)
         self._forget()
 
     def _forget(self) -> None:
@@ -284,14 +279,6 @@ class Views:
             self._facts_left -= known.bytes()
             self._contents[key] = known
         return known
-
-    def scratch_for(self, lines: NDArray[np.int64]) -> tuple[Keys, NDArray[np.bool_], NDArray[np.bool_]]:
-        """Room, shared by all views, for keys, for what fits, and for the outcome of comparing `lines`."""
-        count, size = lines.shape
-        found = self._comparisons.get(count)
-        if found is None:
-            found = self._comparisons[count] = np.zeros((count + 1, self._where.rows + 1), np.bool_)
-        return self._scratch[:size], found[-1, :size], found[:-1, :size]
 
     def storage(self, view: View, size: int) -> Keys | None:
         """An array for a view's keys; None where the budget is spent.

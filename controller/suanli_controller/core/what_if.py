@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
+from suanli_controller.api import algorithm, cloud, core_v1, names, site, workload
 from suanli_controller.api import centre as centre_api
-from suanli_controller.api import cloud, core_v1, names, site, workload
 from suanli_controller.core import (
+    catalogue,
     centre,
     demand,
     fleet,
@@ -33,6 +34,7 @@ class Inventory:
     sites: dict[str, site.EdgeSite] = field(default_factory=dict)
     centre: centre_api.ComputeCentre | None = None
     priority_classes: dict[str, core_v1.PriorityClass] = field(default_factory=dict)
+    algorithms: dict[str, algorithm.Algorithm] = field(default_factory=dict)
     workloads: dict[str, workload.ComputeWorkload] = field(default_factory=dict)  # by namespace/name
     invalid: dict[str, str] = field(default_factory=dict)  # by namespace/name: why it cannot be decoded
     warnings: list[str] = field(default_factory=list)
@@ -156,7 +158,7 @@ class Builder:
         invalid = dict(self.inventory.invalid)
         for key, item in self.inventory.workloads.items():
             try:
-                asks[key] = rules.ask_of(item, strategy)
+                asks[key] = rules.ask_of(self._built(item), strategy)
             except (rules.InvalidTemplate, ValueError) as error:
                 invalid[key] = str(error)
         wanted = [self.demand_of(self.inventory.workloads[key], ask) for key, ask in asks.items()]
@@ -174,6 +176,13 @@ class Builder:
             classes=free_by_class(self.fleet, unit_table(self.inventory.centre)),
             warnings=tuple(self.inventory.warnings),
         )
+
+    def _built(self, item: workload.ComputeWorkload) -> workload.ComputeWorkload:
+        """With the builds of the catalogue, where it names some. Raises InvalidTemplate."""
+        reference = item.spec.algorithm_ref
+        entry = self.inventory.algorithms.get(reference.name) if reference else None
+        builds = list(catalogue.builds_of(item.spec, entry))
+        return msgspec.structs.replace(item, spec=msgspec.structs.replace(item.spec, variants=builds))
 
     def demand_of(self, item: workload.ComputeWorkload, ask: demand.Ask) -> demand.Demand:
         """What a workload asks for now, with what its status says that it has."""

@@ -238,3 +238,37 @@ def test_the_table_shows_places_reasons_and_what_is_free(run: Any) -> None:
     assert "default/web  8/9" in output
     assert "not placed: InsufficientCpu on 1 node" in output
     assert "LARGEST ON ONE NODE" in output
+
+
+ARM = {"name": "arm", "requires": {"architectures": ["arm64"]}}
+
+
+def test_builds_come_from_the_catalogue_where_a_workload_names_an_algorithm(run: Any) -> None:
+    entry = {
+        "apiVersion": "suanli.io/v1alpha1",
+        "kind": "Algorithm",
+        "metadata": {"name": "faces"},
+        "spec": {"versions": [{"version": "2", "variants": [ARM]}]},
+    }
+    nodes = [entry, node("x86", "core"), node("arm", "core", arch="arm64")]
+    named = workload("new", algorithmRef={"name": "faces", "version": "2"})
+    old = workload("old", algorithmRef={"name": "faces", "version": "1"})
+    new, lost = decoded(run(nodes, [named, old], "-o", "json"))["workloads"]
+    assert [(each["variant"], each["nodes"][0]["name"]) for each in new["placements"]] == [("arm", "arm")]
+    assert lost["invalid"] == "spec.algorithmRef.version: '1': Algorithm faces has 2"
+
+
+@pytest.mark.parametrize(
+    ("pods", "wrong"),
+    [
+        ({"containers": []}, "containers: none: give at least one"),
+        (
+            {"containers": [{"name": "app", "resources": {"limits": {"nvidia.com/gpu": "500m"}}}]},
+            "nvidia.com/gpu: '500m': devices are asked for whole",
+        ),
+    ],
+)
+def test_what_no_api_server_takes_is_not_planned(run: Any, pods: dict[str, Any], wrong: str) -> None:
+    plan = decoded(run([node("n0", "core")], [workload("w", template={"spec": pods})], "-o", "json"))
+    assert plan["workloads"][0]["invalid"] == f"spec.template.spec (variant default): {wrong}"
+    assert plan["placed"] == 0

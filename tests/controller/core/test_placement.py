@@ -413,3 +413,21 @@ def test_replicas_in_bulk_leave_accelerators_to_those_who_ask_for_them() -> None
     placement.place(where, [demand.Demand("old", fleets.ask(fleets.variant(extended={"npu/x": 4})))])
     decision = placement.place(where, [demand.Demand("new", fleets.ask(), 4)])[0]
     assert decision.placements[0].nodes == (("plain", 4),)
+
+
+def test_under_a_bound_by_node_the_builds_still_share_by_room() -> None:
+    """Nodes with room for a single replica count for their build's part as all others do."""
+    nodes = [fleets.node(f"a{number}", arch="amd64") for number in range(2)]
+    nodes += [fleets.node(f"b{number}", arch="arm64") for number in range(4)]
+    builds = [fleets.variant(arch, cpu=8000, architectures=(arch,)) for arch in ("amd64", "arm64")]
+    where = fleets.of([fleets.cloud("a")], nodes)
+    ask = fleets.ask(*builds, spread=(demand.Spread("node", max_per_domain=1),))
+    decision = placement.place(where, [demand.Demand("w", ask, 3)])[0]
+    assert [(each.variant, each.replicas) for each in decision.placements] == [("amd64", 1), ("arm64", 2)]
+
+
+def test_a_build_whose_quota_is_used_up_leaves_its_nodes_to_the_next() -> None:
+    builds = [fleets.variant("first", quota=2), fleets.variant("second")]
+    where = fleets.of([fleets.cloud("a")], [fleets.node("n0", cpu=8)])
+    decision = placement.place(where, [demand.Demand("w", fleets.ask(*builds), 5)])[0]
+    assert [(each.variant, each.replicas) for each in decision.placements] == [("first", 2), ("second", 3)]
