@@ -44,7 +44,7 @@ class Settings:
     user_agent: str = "suanli-controller"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each request, and that costs four times as much
 class _Call:
     """One request as it is sent, but for who sends it."""
 

@@ -36,7 +36,7 @@ class Malformed(ConnectionError):
     """What came is no HTTP."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each request, and that costs four times as much
 class Answer:
     """An answer as a whole."""
 

@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 
 HUB = cluster.HUB
 FOLLOW_AGAIN_SECONDS = 1.0
+REPORT_SECONDS = 0.3
+"""How long what the clouds report of one workload is gathered: its few pods start within moments of each other, and
+each look at a workload costs a millisecond."""
 PENDING_SECONDS = 0.5
 """How long room that came free is gathered before waiting workloads are placed anew, all in one pass."""
 
@@ -271,11 +274,12 @@ class City:
         if pod is not None and not pod.spec.node_name and pod.status.conditions:
             self._wake_uid(pod.metadata.labels.get(names.WORKLOAD_UID_LABEL, ""))
 
-    def object_changed(self, there: cluster.Cluster, workload_uid: str) -> None:
+    def object_changed(self, there: cluster.Cluster, workload_uid: str, *, status_alone: bool) -> None:
         """Look whether it is as it should be, and report it."""
-        if there.ref in self.carriers:
+        if there.ref in self.carriers and not status_alone:
             self.carriers[there.ref].look(workload_uid)
-        self._wake_uid(workload_uid)
+        if key := self.keys.get(workload_uid):
+            self.workloads.add_after(key, REPORT_SECONDS)
 
     def copy_changed(self, there: cluster.Cluster, kind: str, namespace: str, name: str) -> None:
         """Look whether the copy is as it should be."""
