@@ -24,6 +24,7 @@ class Record:
     given: intent.Intent | None = None  # none before the first look
     decision: demand.Decision | None = None
     ask: demand.Ask | None = None
+    asked: bytes = b""  # the same as content, by which alike workloads know each other
     builds: tuple[workload.Variant, ...] = ()  # its own variants, or those of its algorithm
     basis: Basis = ()  # what `ask` was made from
     checked: Basis = ()  # what an API server was asked about
@@ -108,6 +109,7 @@ class Record:
         try:
             self.builds = catalogue.builds_of(self.item.spec, entry)
             self.ask = rules.ask_of(self.built, strategy)
+            self.asked = msgspec.json.encode(self.ask)
         except rules.InvalidTemplate as error:
             self.invalid = str(error)
 

@@ -5,7 +5,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 from suanli_controller.api import names
-from suanli_controller.core import affinity, convergence, objects, workload_status
+from suanli_controller.core import convergence, objects, workload_status
 from suanli_controller.core.workload_status import Place
 from suanli_controller.reconcile import carrier, city, observation
 from suanli_controller.reconcile.record import Record
@@ -141,7 +141,7 @@ def _placed(here: city.City, record: Record, place: Place) -> objects.Placed:
     if before is not None and all(one is other for one, other in zip(before[0], made, strict=True)):
         return before[1]
     assert record.ask is not None  # noqa: S101  # `hand_out` saw to it
-    terms = affinity.node_terms(record.ask, place[1], state.target, state.sorts)
+    terms = state.terms(record.ask, record.asked, place[1])
     placed = objects.Placed(hub_uid=here.hub_uid, node_terms=terms, priority_class=priority_class)
     record.placed[place] = made, placed
     return placed

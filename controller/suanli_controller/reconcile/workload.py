@@ -63,7 +63,7 @@ class Workloads:
         named = self.city.references.setdefault(meta.namespace, {})
         if new is None or meta.deletion_timestamp is not None:
             named.pop(meta.uid, None)
-        else:
+        elif old is None or old.metadata.generation != meta.generation or meta.uid not in named:
             named[meta.uid] = _references(item)
         key = resources.key_of(item)
         record = self.records.get(key)
@@ -223,9 +223,10 @@ class Workloads:
             self.city.workloads.add(record.key)  # now it can be placed
             return
         assert record.given is not None  # noqa: S101  # `_observe` saw to it
-        seen = observation.seen(self.city, record.uid)
-        silent = observation.silent(self.city, record.given.standing)
-        record.given = intent.settle(record.given, record.decision, seen, silent)
+        if record.given.leaving:
+            seen = observation.seen(self.city, record.uid)
+            silent = observation.silent(self.city, record.given.standing)
+            record.given = intent.settle(record.given, record.decision, seen, silent)
         if not record.is_written:
             await self._report(record, at_once=True)
             self.city.workloads.add_after(record.key, REPORT_SECONDS)  # what the clouds say of it wakes it sooner
