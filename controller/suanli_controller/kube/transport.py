@@ -37,8 +37,6 @@ class Settings:
 
     connect_seconds: float = 5.0  # TCP and TLS together; a city's links answer in milliseconds
     request_seconds: float = 30.0  # whole request with its answer; half of the API server's own limit of 60
-    # For which a busy watch is left to gather events, at first and at most: below what people notice.
-    gather_seconds: tuple[float, float] = (0.02, 0.1)
     connections: int = 64  # at once to one API server, and as many for lists and watches
     page_size: int = 1000  # objects in one page of a list: 4 MB of nodes, 10 ms to decode
     user_agent: str = "suanli-controller"
@@ -216,12 +214,21 @@ class Transport:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, path: str, query: Mapping[str, str], *, accept: str = JSON, read_seconds: float
+        self,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        accept: str = JSON,
+        read_seconds: float,
+        gather_seconds: tuple[float, float],
     ) -> AsyncIterator[Stream]:
-        """Open a watch and give its bytes; silence for `read_seconds` raises errors.Unreachable."""
+        """Open a watch and give its bytes; silence for `read_seconds` raises errors.Unreachable.
+
+        `gather_seconds`: see `Stream`.
+        """
         limit = aiohttp.ClientTimeout(sock_connect=self.settings.connect_seconds, sock_read=read_seconds)
         async with self._open(_Call("WATCH", path, query, {"Accept": accept}, None, limit)) as response:
-            stream = Stream(response, self.settings.gather_seconds)
+            stream = Stream(response, gather_seconds)
             self._streams.add(stream)
             try:
                 yield stream

@@ -22,6 +22,11 @@ OWNED: Mapping[str, resources.Resource[Any]] = {
 COPIES: Mapping[str, resources.Resource[Any]] = {"ConfigMap": resources.CONFIG_MAPS, "Secret": resources.SECRETS}
 
 
+LEISURE = informer.Settings(gather_seconds=(0.1, 0.4))
+"""What happens in a cluster needs no answer within moments, and an event by itself costs five times what it costs among
+others."""
+
+
 class Ears(Protocol):
     """Who wants to know what happens in a cluster. Called between awaits: quick, and never awaiting."""
 
@@ -50,11 +55,11 @@ class Cluster:
         self.ears = ears
         ours = f"{names.HUB_UID_LABEL}={hub_uid}"
         self.link = link.Link(api, on_change=self._link_changed)
-        self.nodes = informer.Informer(api, resources.NODES, on_state=self._changed)
-        self.pods = informer.Informer(api, resources.PODS, on_state=self._changed)
+        self.nodes = informer.Informer(api, resources.NODES, settings=LEISURE, on_state=self._changed)
+        self.pods = informer.Informer(api, resources.PODS, settings=LEISURE, on_state=self._changed)
         self.priority_classes = informer.Informer(api, resources.PRIORITY_CLASSES, on_state=self._changed)
         self.owned: Mapping[str, informer.Informer[Any]] = {
-            kind: informer.Informer(api, resource, labels=ours, on_state=self._changed)
+            kind: informer.Informer(api, resource, labels=ours, settings=LEISURE, on_state=self._changed)
             for kind, resource in OWNED.items()
         }
         self.copies: Mapping[str, informer.Informer[resources.PartialObject]] = {
