@@ -8,6 +8,7 @@ time that was not ours is printed with them, and processor time and writes per w
 import argparse
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,18 @@ def figures(found: dict[str, Any]) -> dict[str, float]:
     return figures
 
 
+def ceiling(burst: dict[str, Any]) -> str:
+    """How many workloads per second the machine's cores allow, whoever controls them."""
+    spent = {name: cost for name, cost in burst["cpu_ms_per_workload"].items() if name != "machine"}
+    cores = os.cpu_count() or 1
+    shares = ", ".join(f"{name} {cost:.1f}" for name, cost in spent.items())
+    return (
+        f"processor time per workload of the burst, ms: {shares}; so {cores} cores that do nothing else allow "
+        f"{1000 * cores / sum(spent.values()):.1f} workloads per second until all pods are ready. "
+        f"Of the machine's work {100 * burst['others_share_of_cpu']:.0f}% was not ours."
+    )
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-multicloud", description=__doc__.split("\n", maxsplit=1)[0])
     add = parser.add_argument
@@ -85,6 +98,8 @@ def main() -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print(published.table(figures(found)))
+    if burst := found.get("burst"):
+        print(ceiling(burst))
     if options.out:
         options.out.write_text(json.dumps(found, indent=1))
     return 0

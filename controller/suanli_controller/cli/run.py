@@ -1,11 +1,13 @@
 """`suanli-controller run`: the operator itself, leader or standby."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
 import sys
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -77,9 +79,19 @@ def run(**options: Any) -> None:
     chosen = settings.Run(**{name: value for name, value in options.items() if value is not None} | _off(options))
     configure_log(chosen)
     try:
-        asyncio.run(_main(chosen))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_main(chosen))
     except errors.KubeError as error:
         raise click.ClickException(f"{error.reason}: {error.message}") from error
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is to be had: sockets and TLS without Python take a fifth off what a request costs."""
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415  # not on every platform
+
+        return uvloop.new_event_loop
+    return None
 
 
 def _off(options: dict[str, Any]) -> dict[str, None]:

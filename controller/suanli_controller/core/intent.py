@@ -3,6 +3,7 @@
 A move makes the replacement ready before the old replicas go; a scale-down takes them at once.
 """
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -11,15 +12,15 @@ from suanli_controller.core import demand
 from suanli_controller.core.workload_status import Place, Seen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Intent:
     """Replicas by (target, variant)."""
 
     wished: Mapping[Place, int] = field(default_factory=dict)
     leaving: Mapping[Place, int] = field(default_factory=dict)  # to be taken away when all that is wished is ready
 
-    @property
-    def standing(self) -> dict[Place, int]:
+    @functools.cached_property
+    def standing(self) -> Mapping[Place, int]:
         """What should be there now, replicas that wait for their replacement included."""
         return {
             place: max(self.wished.get(place, 0), self.leaving.get(place, 0))

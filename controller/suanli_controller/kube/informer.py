@@ -44,6 +44,9 @@ class Settings:
     # A watch that is silent beyond its own end is half-open. Sooner says nothing: bookmarks of a quiet kind come with
     # etcd's progress, every 2 to 10 minutes. Dead peers are found by the kernel's probes and by `link` long before.
     silence_seconds: float = 660
+    # For which a busy watch is left to gather events, at first and at most: below what people notice. What comes
+    # after a silence of twice the first comes at once.
+    gather_seconds: tuple[float, float] = (0.02, 0.1)
     # A watch that lasted so long was a success: the next one starts at once and with a fresh backoff.
     settled_seconds: float = 5
     retry: backoff.Backoff = field(default=backoff.Backoff(first=0.5, longest=30))
@@ -222,7 +225,11 @@ class Informer(Generic[T]):
         accept = client.accept(self.resource)
         path = self.resource.path(self.namespace)
         async with self.api.stream(
-            path, query, accept=accept, read_seconds=self.settings.silence_seconds
+            path,
+            query,
+            accept=accept,
+            read_seconds=self.settings.silence_seconds,
+            gather_seconds=self.settings.gather_seconds,
         ) as stream:
             self.last_contact = time.monotonic()
             self._set_error(None)

@@ -29,6 +29,7 @@ async def bodies(
     finally:
         for page in out:
             page.body.cancel()
+        await asyncio.gather(*(page.body for page in out), return_exceptions=True)
 
 
 class _Page:

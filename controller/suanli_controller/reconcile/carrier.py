@@ -115,10 +115,12 @@ class Carrier:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        free = asyncio.Semaphore(WORKERS)
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(WORKERS):
-                tasks.create_task(self._work())
             tasks.create_task(self._tidy())
+            while True:
+                await free.acquire()
+                tasks.create_task(self._work(await self._queue.get(), free))
 
     async def _tidy(self) -> None:
         """Copies whose workload went while this cluster or we were away are found by looking through all of them."""
@@ -130,13 +132,12 @@ class Carrier:
                 except errors.KubeError as error:
                     log.warning("not tidied", cluster=self.there.ref, namespace=namespace, error=str(error))
 
-    async def _work(self) -> None:
-        while True:
-            workload_uid = await self._queue.get()
-            try:
-                await self._converge(workload_uid)
-            finally:
-                self._queue.done(workload_uid)
+    async def _work(self, workload_uid: str, free: asyncio.Semaphore) -> None:
+        try:
+            await self._converge(workload_uid)
+        finally:
+            self._queue.done(workload_uid)
+            free.release()
 
     async def _converge(self, workload_uid: str) -> None:
         """Observe, decide the steps, take them, report. A cluster that does not answer is tried when it does."""

@@ -6,11 +6,12 @@ It takes in what the clusters tell, event by event, and wakes whoever is concern
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
 from suanli_controller.api import cloud, core_v1, fields, names
-from suanli_controller.core import affinity, capacity, centre, fleet, hardware, places, requests
+from suanli_controller.core import affinity, capacity, centre, demand, fleet, hardware, places, requests
 from suanli_controller.kube import client, events, queue, resources
 from suanli_controller.reconcile import carrier, cluster, copies
 
@@ -18,6 +19,11 @@ log = structlog.get_logger(__name__)
 
 HUB = cluster.HUB
 FOLLOW_AGAIN_SECONDS = 1.0
+REPORT_SECONDS = 0.3
+"""How long what the clouds report of one workload is gathered: its few pods start within moments of each other, and
+each look at a workload costs a millisecond."""
+TERMS_KEPT = 1000
+"""Node affinity terms that are remembered of each target: alike workloads, of which there are many, share them."""
 PENDING_SECONDS = 0.5
 """How long room that came free is gathered before waiting workloads are placed anew, all in one pass."""
 
@@ -36,6 +42,7 @@ class TargetState:
     examined: bool = True  # false: whether it answers is not known yet
     recount: bool = True  # capacity changed since it was written last
     _sorts: tuple[affinity.Sort, ...] | None = None
+    _terms: tuple[Any, dict[tuple[bytes, str], hardware.Terms]] = (None, {})  # made from what, and by whose wishes
 
     @property
     def sorts(self) -> tuple[affinity.Sort, ...]:
@@ -43,6 +50,21 @@ class TargetState:
         if self._sorts is None:
             self._sorts = affinity.sorts_of(self.nodes.values())
         return self._sorts
+
+    def terms(self, ask: demand.Ask, content: bytes, build: str) -> hardware.Terms:
+        """The node affinity terms of an Ask's build here; Asks of equal `content` get the same."""
+        made_from = (self.target, self.sorts)
+        if not (
+            self._terms[0] and all(one is other for one, other in zip(self._terms[0], made_from, strict=True))
+        ):
+            self._terms = (made_from, {})
+        known = self._terms[1]
+        found = known.get((content, build))
+        if found is None:
+            if len(known) >= TERMS_KEPT:
+                known.clear()
+            found = known[content, build] = affinity.node_terms(ask, build, self.target, self.sorts)
+        return found
 
     def put(self, name: str, facts: hardware.NodeFacts | None) -> None:
         """Take in a node, or that it is gone."""
@@ -173,7 +195,9 @@ class City:
             self.targets[target.ref] = state
         elif not known:
             state.reader = hardware.Reader(target.ref, profiles)
-        state.target, state.cluster, state.profiles, state.draining = target, at, profiles, draining
+        if state.target != target:  # an equal one stays the same: what was made from it holds
+            state.target = target
+        state.cluster, state.profiles, state.draining = at, profiles, draining
         if self.fleet.upsert_target(target):
             self.wake_waiting()
         if not known:
@@ -271,11 +295,12 @@ class City:
         if pod is not None and not pod.spec.node_name and pod.status.conditions:
             self._wake_uid(pod.metadata.labels.get(names.WORKLOAD_UID_LABEL, ""))
 
-    def object_changed(self, there: cluster.Cluster, workload_uid: str) -> None:
+    def object_changed(self, there: cluster.Cluster, workload_uid: str, *, status_alone: bool) -> None:
         """Look whether it is as it should be, and report it."""
-        if there.ref in self.carriers:
+        if there.ref in self.carriers and not status_alone:
             self.carriers[there.ref].look(workload_uid)
-        self._wake_uid(workload_uid)
+        if key := self.keys.get(workload_uid):
+            self.workloads.add_after(key, REPORT_SECONDS)
 
     def copy_changed(self, there: cluster.Cluster, kind: str, namespace: str, name: str) -> None:
         """Look whether the copy is as it should be."""

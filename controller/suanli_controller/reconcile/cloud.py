@@ -20,8 +20,10 @@ from suanli_controller.reconcile import access, city, claim, clearing, cluster, 
 log = structlog.get_logger(__name__)
 
 RECOUNT_SECONDS = 2.0
-"""Capacity that changed is counted and written at most so often, and the larger the cloud the seldomer: a count
-of 1,000 nodes costs about 10 ms."""
+"""Capacity that changed after a pause is counted and written so soon."""
+REPEAT_SECONDS = 5.0
+"""And at most so often while it goes on changing; the larger the cloud the seldomer, as a count of 1,000 nodes costs
+about 10 ms."""
 NODES_PER_SECOND = 1000
 LOOK_AGAIN_SECONDS = 1.0
 _CONNECTING = "Connecting"
@@ -85,7 +87,7 @@ class Clouds:
             now = asyncio.get_running_loop().time()
             for ref, state in self.city.targets.items():
                 kind, _, name = ref.partition("/")
-                pause = max(RECOUNT_SECONDS, len(state.nodes) / NODES_PER_SECOND)
+                pause = max(REPEAT_SECONDS, len(state.nodes) / NODES_PER_SECOND)
                 if state.recount and now - self._counted.get(ref, 0.0) >= pause:
                     self._counted[ref] = now
                     (self.city.clouds if kind == names.CLOUD_KIND else self.city.sites).add(name)

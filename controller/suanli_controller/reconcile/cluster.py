@@ -22,6 +22,11 @@ OWNED: Mapping[str, resources.Resource[Any]] = {
 COPIES: Mapping[str, resources.Resource[Any]] = {"ConfigMap": resources.CONFIG_MAPS, "Secret": resources.SECRETS}
 
 
+LEISURE = informer.Settings(gather_seconds=(0.1, 0.4))
+"""What happens in a cluster needs no answer within moments, and an event by itself costs five times what it costs among
+others."""
+
+
 class Ears(Protocol):
     """Who wants to know what happens in a cluster. Called between awaits: quick, and never awaiting."""
 
@@ -31,8 +36,8 @@ class Ears(Protocol):
     def pod_changed(self, cluster: "Cluster", old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
         """A pod came, went or changed; anyone's."""
 
-    def object_changed(self, cluster: "Cluster", workload_uid: str) -> None:
-        """One of our objects came, went or changed."""
+    def object_changed(self, cluster: "Cluster", workload_uid: str, *, status_alone: bool) -> None:
+        """One of our objects came, went or changed; `status_alone`: it is as it should be if it was so before."""
 
     def copy_changed(self, cluster: "Cluster", kind: str, namespace: str, name: str) -> None:
         """A ConfigMap or Secret of ours came, went or changed."""
@@ -50,11 +55,11 @@ class Cluster:
         self.ears = ears
         ours = f"{names.HUB_UID_LABEL}={hub_uid}"
         self.link = link.Link(api, on_change=self._link_changed)
-        self.nodes = informer.Informer(api, resources.NODES, on_state=self._changed)
-        self.pods = informer.Informer(api, resources.PODS, on_state=self._changed)
+        self.nodes = informer.Informer(api, resources.NODES, settings=LEISURE, on_state=self._changed)
+        self.pods = informer.Informer(api, resources.PODS, settings=LEISURE, on_state=self._changed)
         self.priority_classes = informer.Informer(api, resources.PRIORITY_CLASSES, on_state=self._changed)
         self.owned: Mapping[str, informer.Informer[Any]] = {
-            kind: informer.Informer(api, resource, labels=ours, on_state=self._changed)
+            kind: informer.Informer(api, resource, labels=ours, settings=LEISURE, on_state=self._changed)
             for kind, resource in OWNED.items()
         }
         self.copies: Mapping[str, informer.Informer[resources.PartialObject]] = {
@@ -64,6 +69,15 @@ class Cluster:
         # only reported: a cloud without them, or that keeps them from us, is as good
         self.storage_capacities = informer.Informer(api, resources.CSI_STORAGE_CAPACITIES)
         self.volumes = informer.Informer(api, resources.PERSISTENT_VOLUMES)
+        # every live copy that must be known, nodes first
+        self.informers: tuple[informer.Informer[Any], ...] = (
+            self.nodes,
+            self.pods,
+            self.priority_classes,
+            *self.owned.values(),
+            *self.copies.values(),
+        )
+        self._synced = False
         self._by_workload: Mapping[str, index.Index[Any]] = {
             kind: each.index(_workload_uid) for kind, each in self.owned.items()
         }
@@ -82,8 +96,9 @@ class Cluster:
         self.ears.copy_changed(self, kind, copy.metadata.namespace, copy.metadata.name)
 
     def _object_changed(self, old: Any, new: Any) -> None:
+        status_alone = _is_status_alone(old, new)
         for uid in {uid for each in (old, new) if each is not None for uid in _workload_uid(each)}:
-            self.ears.object_changed(self, uid)
+            self.ears.object_changed(self, uid, status_alone=status_alone)
 
     def _link_changed(self) -> None:
         if self.link.error is None:
@@ -95,14 +110,10 @@ class Cluster:
         self.ears.state_changed(self)
 
     @property
-    def informers(self) -> tuple[informer.Informer[Any], ...]:
-        """Every live copy, nodes first."""
-        return (self.nodes, self.pods, self.priority_classes, *self.owned.values(), *self.copies.values())
-
-    @property
     def synced(self) -> bool:
         """Everything was read once; it may be old by now."""
-        return all(each.synced.is_set() for each in self.informers)
+        self._synced = self._synced or all(each.synced.is_set() for each in self.informers)
+        return self._synced
 
     @property
     def trouble(self) -> errors.KubeError | None:
@@ -145,6 +156,19 @@ class Cluster:
     def pods_of(self, workload_uid: str) -> Iterable[core_v1.Pod]:
         """The pods of one workload."""
         return self._pods_by_workload[workload_uid].values()
+
+
+def _is_status_alone(old: Any, new: Any) -> bool:
+    """Whether nothing but the status of one of our objects changed, as its own controller reports it."""
+    if old is None or new is None:
+        return False
+    before, after = old.metadata, new.metadata
+    return bool(
+        before.generation == after.generation
+        and before.deletion_timestamp == after.deletion_timestamp
+        and before.labels == after.labels
+        and before.annotations == after.annotations
+    )
 
 
 def _workload_uid(each: resources.KubeObject) -> tuple[str, ...]:

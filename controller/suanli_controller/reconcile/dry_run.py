@@ -4,7 +4,9 @@ Templates that differ in the values of labels alone, as those of a hundred alike
 values are checked in `core/rules`.
 """
 
+import asyncio
 import hashlib
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +29,7 @@ class Checks:
         self._hub = hub
         self._hub_uid = hub_uid
         self._answers: OrderedDict[str, str] = OrderedDict()
+        self._asking: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def refusal(self, item: workload.ComputeWorkload) -> str:
         """Why an API server refuses the workload's template, naming the field; empty where it does not.
@@ -36,11 +39,12 @@ class Checks:
         spec = item.spec
         content = [spec.type, _without_label_values(spec.template), spec.variants, spec.job]
         digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
-        if digest not in self._answers:
-            self._answers[digest] = await self._ask(item, digest)
-            if len(self._answers) > REMEMBERED:
-                self._answers.popitem(last=False)
-        return self._answers[digest]
+        async with self._asking.setdefault(digest, asyncio.Lock()):  # a hundred alike may come at once
+            if digest not in self._answers:
+                self._answers[digest] = await self._ask(item, digest)
+                if len(self._answers) > REMEMBERED:
+                    self._answers.popitem(last=False)
+            return self._answers[digest]
 
     async def _ask(self, item: workload.ComputeWorkload, digest: str) -> str:
         for build in [each.name for each in item.spec.variants] or [names.DEFAULT_VARIANT]:

@@ -11,6 +11,9 @@ from suanli_controller.core import catalogue, convergence, demand, intent, objec
 Basis = tuple[object, ...]
 """Generations: of the workload, and of the algorithm that it takes its builds from."""
 
+Made = tuple[object, object, str]
+"""What the part of a manifest that a target adds was made from: the target, the sorts of its nodes, the priority."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -21,12 +24,14 @@ class Record:
     given: intent.Intent | None = None  # none before the first look
     decision: demand.Decision | None = None
     ask: demand.Ask | None = None
+    asked: bytes = b""  # the same as content, by which alike workloads know each other
     builds: tuple[workload.Variant, ...] = ()  # its own variants, or those of its algorithm
     basis: Basis = ()  # what `ask` was made from
     checked: Basis = ()  # what an API server was asked about
     invalid: str = ""  # why the template cannot be used
     full: dict[str, float] = field(default_factory=dict)  # target -> until when, monotonic seconds
     reported: float = float("-inf")  # monotonic seconds of the last write of the status
+    placed: dict[workload_status.Place, tuple[Made, objects.Placed]] = field(default_factory=dict)
     made: dict[tuple[objects.Share, objects.Placed], convergence.Want] = field(default_factory=dict)
 
     @property
@@ -75,6 +80,10 @@ class Record:
         written = {(each.target, each.variant) for each in self.item.status.placements}
         return self.given is None or written.issuperset(self.given.standing)
 
+    def knows(self, item: workload.ComputeWorkload) -> bool:
+        """Whether an object is what we wrote ourselves or know already: there is nothing in it to look at."""
+        return self.uid == item.metadata.uid and _version(item) <= _version(self.item)
+
     def take(
         self,
         item: workload.ComputeWorkload,
@@ -96,9 +105,11 @@ class Record:
             return
         self.basis, self.invalid, self.ask = basis, "", None
         self.made.clear()
+        self.placed.clear()
         try:
             self.builds = catalogue.builds_of(self.item.spec, entry)
             self.ask = rules.ask_of(self.built, strategy)
+            self.asked = msgspec.json.encode(self.ask)
         except rules.InvalidTemplate as error:
             self.invalid = str(error)
 

@@ -5,7 +5,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 from suanli_controller.api import names
-from suanli_controller.core import affinity, convergence, objects, workload_status
+from suanli_controller.core import convergence, objects, workload_status
 from suanli_controller.core.workload_status import Place
 from suanli_controller.reconcile import carrier, city, observation
 from suanli_controller.reconcile.record import Record
@@ -131,15 +131,20 @@ def _share(record: Record, place: Place) -> objects.Share:
 
 
 def _placed(here: city.City, record: Record, place: Place) -> objects.Placed:
+    """What the target adds to a manifest; until its nodes, it or the workload change it need not be made again."""
     state = here.targets[place[0]]
     there = here.carriers[state.cluster].there
     wished = record.item.spec.priority_class_name
+    priority_class = wished if wished and there.priority_classes.get(wished) is not None else ""
+    made = (state.target, state.sorts, priority_class)
+    before = record.placed.get(place)
+    if before is not None and all(one is other for one, other in zip(before[0], made, strict=True)):
+        return before[1]
     assert record.ask is not None  # noqa: S101  # `hand_out` saw to it
-    return objects.Placed(
-        hub_uid=here.hub_uid,
-        node_terms=affinity.node_terms(record.ask, place[1], state.target, state.sorts),
-        priority_class=wished if wished and there.priority_classes.get(wished) is not None else "",
-    )
+    terms = state.terms(record.ask, record.asked, place[1])
+    placed = objects.Placed(hub_uid=here.hub_uid, node_terms=terms, priority_class=priority_class)
+    record.placed[place] = made, placed
+    return placed
 
 
 def _has_ended(record: Record, place: Place) -> bool:

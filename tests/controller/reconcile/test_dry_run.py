@@ -1,0 +1,49 @@
+"""A template is shown to an API server once, however many workloads have it."""
+
+import asyncio
+from typing import Any
+
+from suanli_controller.api import meta, workload
+from suanli_controller.kube import errors
+from suanli_controller.reconcile import dry_run
+
+
+class Hub:
+    """Stands in for client.Client: refuses what it is asked to."""
+
+    def __init__(self, refusal: errors.KubeError | None = None) -> None:
+        self.refusal = refusal
+        self.asked = 0
+
+    async def create(self, *_: Any, dry_run: bool) -> None:
+        assert dry_run
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.refusal is not None:
+            raise self.refusal
+
+
+def item(name: str, image: str = "a") -> workload.ComputeWorkload:
+    pod = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "c", "image": image}]}}
+    return workload.ComputeWorkload(
+        metadata=meta.ObjectMeta(name=name, namespace="n", uid=name),
+        spec=workload.ComputeWorkloadSpec(type="Deployment", template=pod),
+    )
+
+
+async def test_alike_workloads_that_come_at_once_share_one_question() -> None:
+    hub: Any = Hub()
+    checks = dry_run.Checks(hub, "hub")
+    assert set(await asyncio.gather(*(checks.refusal(item(f"w{n}")) for n in range(20)))) == {""}
+    assert hub.asked == 1
+    await checks.refusal(item("other", image="b"))
+    assert hub.asked == 2
+
+
+async def test_who_waited_for_a_question_that_failed_asks_again() -> None:
+    hub: Any = Hub(errors.Unreachable("away"))
+    checks = dry_run.Checks(hub, "hub")
+    found = await asyncio.gather(*(checks.refusal(item(f"w{n}")) for n in range(3)), return_exceptions=True)
+    assert [type(each) for each in found] == [errors.Unreachable] * 3
+    hub.refusal = None
+    assert await checks.refusal(item("w")) == ""

@@ -1,0 +1,34 @@
+"""What is remembered of a target is what would be made anew."""
+
+import msgspec
+
+from suanli_controller.api import core_v1
+from suanli_controller.core import affinity, demand, fleet, hardware
+from suanli_controller.reconcile import city
+
+
+def facts(name: str, family: str) -> hardware.NodeFacts:
+    labels = {"kubernetes.io/arch": "arm64", "suanli.io/cpu-family": family}
+    node = msgspec.convert({"metadata": {"name": name, "labels": labels}}, core_v1.Node)
+    return hardware.node_facts(node, "Cloud/c", ())
+
+
+def ask(*families: str) -> demand.Ask:
+    return demand.Ask((demand.Variant("default", {"cpu": 1}, families=families),))
+
+
+def terms(state: city.TargetState, one: demand.Ask) -> hardware.Terms:
+    found = state.terms(one, msgspec.json.encode(one), "default")
+    assert found == affinity.node_terms(one, "default", state.target, state.sorts)
+    return found
+
+
+def test_node_terms_follow_the_ask_the_nodes_and_the_target() -> None:
+    state = city.TargetState(fleet.Target("Cloud/c"), "Cloud/c", [], hardware.Reader("Cloud/c", []))
+    state.put("a", facts("a", "kunpeng-920"))
+    assert terms(state, ask("kunpeng-920")) is terms(state, ask("kunpeng-920")), "alike workloads share them"
+    assert terms(state, ask("phytium-ft2000plus")) == ()
+    state.put("b", facts("b", "phytium-ft2000plus"))
+    assert terms(state, ask("phytium-ft2000plus")) != ()
+    state.target = fleet.Target("Cloud/c", local=True)
+    assert terms(state, ask("kunpeng-920")) != ()
