@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from suanli_agent import state, tasks
+from suanli_agent import memory, state, tasks
 from suanli_agent.core import devices as core_devices
 from suanli_agent.core import env, objects
 from suanli_agent.pods import (
@@ -225,9 +225,11 @@ class PodManager:
             log.info("volumes of pod %s/%s: %s", one.pod.metadata.namespace, one.pod.metadata.name, problem)
 
     async def _keep(self) -> None:
-        """Logs, images, orphans: housekeeping.py."""
+        """Logs, images, orphans: housekeeping.py; and our own memory."""
+        thrift = memory.Thrift()
         while True:
             await asyncio.sleep(housekeeping.PERIOD_SECONDS)
+            thrift.look()
             try:
                 await self.tidy()
             except (errors.RuntimeFault, OSError) as problem:
