@@ -10,6 +10,7 @@ from typing import Any
 
 import suanli_containerd as sc
 from suanli_agent import state
+from suanli_agent.core import devices
 from suanli_agent.pods import manager, ports, settings
 from suanli_agent.runtime import client
 from suanli_memory_hub import MemoryHub
@@ -45,6 +46,7 @@ class Box:
         self.node = ports.NodeFacts(
             "box", (HOST_IP,), {"cpu": "2", "memory": "4Gi"}, api_host="10.9.8.7", api_port=6443
         )
+        self.cards: dict[str, devices.Pool] = {}
         self.pods: manager.PodManager | None = None
 
     async def __aenter__(self) -> Box:
@@ -67,7 +69,7 @@ class Box:
         """Start as the daemon does."""
         self._runtime = client.Runtime(self.containerd.socket)
         self._store = state.Store(self.folder / "state.db")
-        self.pods = manager.PodManager(self.knobs, self._runtime, self._store, self.hub, self.node)
+        self.pods = manager.PodManager(self.knobs, self._runtime, self._store, self.hub, self.node, self.cards)
         await self.pods.start()
 
     async def stop(self) -> None:

@@ -1,6 +1,7 @@
 """With one box's credentials nothing of another box can be read, changed or taken; the tables say what was tried."""
 
 import base64
+import ipaddress
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,14 +210,16 @@ def request(
     common_name: str,
     organizations: tuple[str, ...] = ("system:nodes",),
     names: tuple[str, ...] = (),
+    addresses: tuple[str, ...] = (),
     key: ec.EllipticCurvePrivateKey | None = None,
 ) -> str:
     subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
     subject.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject))
-    if names:
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        builder = builder.add_extension(alternatives, critical=False)
+    alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+    alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    if alternatives:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     made = builder.sign(key or ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
     return base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
 
@@ -295,6 +298,18 @@ def _surprises(
 
 def test_a_box_gets_certificates_for_itself_alone(hub: Cluster, as_one: Caller) -> None:
     assert _surprises(hub, as_one, BY_NODE) == []
+
+
+def test_no_box_is_given_the_hubs_own_address(hub: Cluster, as_one: Caller) -> None:
+    """Every pod of the cluster would take it for the hub. Other addresses are a box's own word, as a kubelet's."""
+    service = hub.api.get("/api/v1/namespaces/default/services/kubernetes")["spec"]["clusterIP"]
+    shown = [{"type": "InternalIP", "address": "10.9.9.9"}, {"type": "ExternalIP", "address": service}]
+    assert as_one("PATCH", "/api/v1/nodes/one/status", {"status": {"addresses": shown}}, MERGE)[0] == 200
+    table = [
+        (csr(request("system:node:one", addresses=(service,)), "server"), "NamesNotOwn"),
+        (csr(request("system:node:one", addresses=("10.9.9.9",)), "server"), "Approved"),
+    ]
+    assert _surprises(hub, as_one, table) == []
 
 
 def test_a_token_takes_no_name_that_exists(hub: Cluster, mine: Box, ca: Path) -> None:

@@ -290,7 +290,10 @@ async def test_sub_path_of_a_config_map_is_one_file(box: Box) -> None:
 
 
 async def test_security_context_reaches_the_process(box: Box) -> None:
-    script = "id -u; id -g; id -G; grep -E 'NoNewPrivs|CapEff|Seccomp:' /proc/self/status; touch /x || true"
+    # One stream: the runtime writes lines of two in any order.
+    script = (
+        "exec 2>&1; id -u; id -g; id -G; grep -E 'NoNewPrivs|CapEff|Seccomp:' /proc/self/status; touch /x || true"
+    )
     context = {
         "runAsUser": 1234,
         "runAsGroup": 2345,

@@ -18,6 +18,7 @@ from typing import Optional
 from suanli_agent import face as face_module
 from suanli_agent import settings as settings_module
 from suanli_agent import state, tasks
+from suanli_agent.core import devices
 from suanli_agent.link import access, endpoints, link, pki, server
 from suanli_agent.pods import manager, ports
 from suanli_agent.pods import settings as pods_settings
@@ -65,7 +66,15 @@ class Daemon:
         self.link = link.Link(settings, self.store, hub, serving_changed=self._serve)
         self.runtime = runtime_client.Runtime(settings.runtime[len("unix://") :])
         self.pods: ports.Pods = manager.PodManager(
-            _pod_settings(settings), self.runtime, self.desired, self.link.for_pods, self.link.facts()
+            _pod_settings(settings),
+            self.runtime,
+            self.desired,
+            self.link.for_pods,
+            self.link.facts(),
+            {
+                card.resource: devices.Pool(card.devices, card.shared)
+                for card in self.link.box.hardware.accelerators
+            },
         )
         self.link.attach(self.pods)
         self.face = face_module.Face(self.link, self.pods, self.leave)

@@ -7,9 +7,10 @@ fail at any moment. The file is 0600: it holds Secrets and tokens. No decisions 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -22,6 +23,8 @@ CREATE TABLE IF NOT EXISTS objects (
 );
 CREATE TABLE IF NOT EXISTS tokens (uid TEXT NOT NULL, audience TEXT NOT NULL, seconds INTEGER NOT NULL,
   token TEXT NOT NULL, issued REAL NOT NULL, expires REAL NOT NULL, PRIMARY KEY (uid, audience, seconds));
+CREATE TABLE IF NOT EXISTS devices (uid TEXT NOT NULL, resource TEXT NOT NULL, cards TEXT NOT NULL, PRIMARY KEY (uid,
+  resource));
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -63,8 +66,8 @@ class Store:
         self._db.execute("INSERT OR REPLACE INTO pods VALUES (?, ?, ?, ?)", (uid, namespace, name, body))
 
     def drop_pod(self, uid: str) -> None:
-        """Forget a pod with its status and tokens."""
-        for table in ("pods", "statuses", "tokens"):
+        """Forget a pod with its status, tokens and devices."""
+        for table in ("pods", "statuses", "tokens", "devices"):
             self._db.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))  # noqa: S608 - our own table names
 
     def status(self, uid: str) -> Optional[tuple[bytes, bool]]:
@@ -111,6 +114,19 @@ class Store:
         self._db.execute(
             "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?)", (uid, audience, seconds, *token)
         )
+
+    def devices(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """(pod uid, resource) -> the cards that the pod has."""
+        rows = self._db.execute("SELECT uid, resource, cards FROM devices")
+        return {(uid, resource): tuple(json.loads(cards)) for uid, resource, cards in rows}
+
+    def put_devices(self, uid: str, resource: str, cards: Sequence[str]) -> None:
+        """Keep which cards a pod was given."""
+        self._db.execute("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", (uid, resource, json.dumps(cards)))
+
+    def drop_devices(self, uid: str) -> None:
+        """A pod has no cards any more."""
+        self._db.execute("DELETE FROM devices WHERE uid = ?", (uid,))
 
     def fact(self, name: str) -> Optional[str]:
         """A fact that outlives the process, for instance the uid of our Node."""

@@ -89,8 +89,8 @@ TEXTS: Dict[str, Tuple[str, str]] = {
         "已过期 {0}；正在用站点恢复令牌向中心申请。工作照常进行",
     ),
     "id-refused": (
-        "refused by the hub; asking again with the site's recovery token. Work goes on",
-        "被中心拒绝；正在用站点恢复令牌重新申请。工作照常进行",
+        "refused by the hub; asking again with it and with the site's recovery token. Work goes on",
+        "被中心拒绝；正在用原证书重试，并用站点恢复令牌重新申请。工作照常进行",
     ),
     "id-lost": (
         "lost: ask for `token create --node NAME --replace` and join again",

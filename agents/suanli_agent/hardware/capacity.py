@@ -1,7 +1,8 @@
 """What the box has and what pods may have of it: plain numbers in, Kubernetes quantities out.
 
 Boxes seldom run pods alone: what their other programs use is held back, in coarse steps, so that a scheduler on
-the hub does not count on it and the Node does not change with every reading.
+the hub does not count on it. The Node must not change with every reading: what is held back grows at once, and shrinks
+only when the Node is written anyway.
 """
 
 from __future__ import annotations
@@ -46,8 +47,22 @@ def _held(before: int, measured: int, step: int) -> int:
     return wanted if wanted > before or wanted + step < before else before
 
 
+def most(one: Others, other: Others) -> Others:
+    """The larger of each: the peak of two readings."""
+    return Others(
+        cpu_milli=max(one.cpu_milli, other.cpu_milli),
+        memory_bytes=max(one.memory_bytes, other.memory_bytes),
+        storage_bytes=max(one.storage_bytes, other.storage_bytes),
+    )
+
+
+def grown(before: Others, measured: Others) -> Others:
+    """The reserve between two regular writes of the Node: what was announced, or more."""
+    return most(before, hold_back(before, measured))
+
+
 def hold_back(before: Optional[Others], measured: Others) -> Others:
-    """The reserve to announce, given the one announced before and what is measured now."""
+    """The reserve to announce, given the one announced before and the peak measured since."""
     old = before or Others()
     return Others(
         cpu_milli=_held(old.cpu_milli, measured.cpu_milli, CPU_STEP_MILLI),

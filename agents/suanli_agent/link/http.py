@@ -18,7 +18,7 @@ from suanli_agent.pods import ports
 
 REQUEST_SECONDS = 15.0  # connect, send and read one answer; a slow satellite link needs about 5
 MAX_BODY_BYTES = 64 << 20  # a list of 110 pods is about 1 MiB; more than this is no answer of ours
-KEPT_CONNECTIONS = 2
+KEPT_CONNECTIONS = 3
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"

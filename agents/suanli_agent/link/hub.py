@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 from urllib import parse
 
 import msgspec
@@ -26,27 +27,40 @@ def _path(namespace: str, plural: str, name: str = "", subresource: str = "") ->
     return "/".join(part for part in parts if part)
 
 
+AT_ONCE = 4
+"""Requests for pods under way at once. Each has a TLS connection, and 110 pods that start together would open as many:
+their handshakes cost more than what is asked, on both sides, and their buffers stay in our memory.
+"""
+
+
 class Hub:
     """See ports.Hub."""
 
     def __init__(self, client: http.Client, outbox: events.Events) -> None:
         self._client, self._events = client, outbox
+        self._slots: Optional[asyncio.Semaphore] = None
+
+    async def _request(self, method: str, path: str, body: bytes = b"", kind: str = http.JSON) -> bytes:
+        # Made when first used: before Python 3.10 a semaphore belongs to the loop in which it was made.
+        self._slots = self._slots or asyncio.Semaphore(AT_ONCE)
+        async with self._slots:
+            return await self._client.request(method, path, body, kind)
 
     async def get_config_map(self, namespace: str, name: str) -> bytes:
         """See ports.Hub."""
-        return await self._client.request("GET", _path(namespace, "configmaps", name))
+        return await self._request("GET", _path(namespace, "configmaps", name))
 
     async def get_secret(self, namespace: str, name: str) -> bytes:
         """See ports.Hub."""
-        return await self._client.request("GET", _path(namespace, "secrets", name))
+        return await self._request("GET", _path(namespace, "secrets", name))
 
     async def get_runtime_class(self, name: str) -> bytes:
         """See ports.Hub."""
-        return await self._client.request("GET", f"/apis/node.k8s.io/v1/runtimeclasses/{parse.quote(name)}")
+        return await self._request("GET", f"/apis/node.k8s.io/v1/runtimeclasses/{parse.quote(name)}")
 
     async def list_services(self, namespace: str) -> List[bytes]:
         """See ports.Hub."""
-        answer = await self._client.request("GET", _path(namespace, "services"))
+        answer = await self._request("GET", _path(namespace, "services"))
         return [bytes(item) for item in msgspec.json.decode(answer, type=_Items).items]
 
     async def create_token(
@@ -67,18 +81,18 @@ class Hub:
             spec["audiences"] = [audience]
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         path = _path(namespace, "serviceaccounts", service_account, "token")
-        answer = await self._client.request("POST", path, json.dumps(request).encode())
+        answer = await self._request("POST", path, json.dumps(request).encode())
         return msgspec.json.decode(answer, type=_TokenStatus).status
 
     async def patch_pod_status(self, namespace: str, name: str, patch: Dict[str, Any]) -> None:
         """See ports.Hub."""
         body = msgspec.json.encode(patch)
-        await self._client.request("PATCH", _path(namespace, "pods", name, "status"), body, http.STRATEGIC_PATCH)
+        await self._request("PATCH", _path(namespace, "pods", name, "status"), body, http.STRATEGIC_PATCH)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """See ports.Hub."""
         options = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
-        await self._client.request("DELETE", _path(namespace, "pods", name), json.dumps(options).encode())
+        await self._request("DELETE", _path(namespace, "pods", name), json.dumps(options).encode())
 
     def emit_event(self, note: ports.EventNote) -> None:
         """See ports.Hub."""

@@ -35,8 +35,8 @@ class Box:
         self._hub = hub
         self._before: Optional[Tuple[usage.Sample, pods_usage.PodsUsage]] = None
 
-    def sample(self) -> usage.Sample:
-        """Read usage now, and move the reserve for what is not pods."""
+    def sample(self, *, settle: bool) -> usage.Sample:
+        """Read usage now, and move the reserve for what is not pods: down too with `settle`."""
         now = usage.read(self.root, self.settings.state)
         pods = pods_usage.read(self.root, self.settings.cgroup_parent)
         cpus = self.hardware.cpu.count if self.hardware.cpu else 1
@@ -48,21 +48,26 @@ class Box:
             pods_cpu = int((pods.cpu_nanoseconds - used.cpu_nanoseconds) / elapsed / 1_000_000)
             others_cpu = max(self.cpu_milli - max(pods_cpu, 0), 0)
         self._before = (now, pods)
-        self._hold_back(now, pods, others_cpu)
+        measured = self._others(now, pods, others_cpu)
+        self._peak = capacity.most(self._peak, measured)
+        if settle:
+            self.reserve, self._peak = capacity.hold_back(self.reserve, self._peak), measured
+        else:
+            self.reserve = capacity.grown(self.reserve, measured)
         return now
 
-    def _hold_back(self, now: usage.Sample, pods: pods_usage.PodsUsage, others_cpu: int) -> None:
+    def _others(self, now: usage.Sample, pods: pods_usage.PodsUsage, others_cpu: int) -> capacity.Others:
         """Memory follows at once; CPU, which jumps, as a slow average: one busy minute is no lasting use."""
         smooth = (self._cpu_average * 59 + others_cpu) // 60
         self._cpu_average = smooth
-        measured = capacity.Others(
+        return capacity.Others(
             cpu_milli=smooth,
             memory_bytes=now.memory_bytes - now.memory_available_bytes - pods.memory_bytes,
             storage_bytes=self.reserve.storage_bytes or now.disk_total_bytes - now.disk_available_bytes,
         )
-        self.reserve = capacity.hold_back(self.reserve, measured)
 
     _cpu_average = 0
+    _peak = capacity.Others()
 
     def addresses(self) -> Tuple[str, ...]:
         """The address that we are to be reached by: as set, else the one that routes to the hub start from."""
@@ -129,12 +134,12 @@ class Reporter:
 
     async def beat(self) -> None:
         """Renew the Lease, then write the Node where that says something new. Raises ports.HubError."""
-        self.sample = self._box.sample()
+        due = time.monotonic() - self._written >= self._box.settings.status_seconds
+        self.sample = self._box.sample(settle=due)
         first = not self._uid  # the Lease belongs to the Node, whose uid comes with the first write
         if not first:
             await self._renew()
         reading = await self._read(self.sample)
-        due = time.monotonic() - self._written >= self._box.settings.status_seconds
         # The hub's clock and not ours: it is what people compare the times with.
         status = node.status(reading, self._name, self._conditions, self._client.clock.now())
         if due or node.differs(status, self.sent):

@@ -109,6 +109,7 @@ class Given:
     linux: resources.LinuxResources
     log_path: str
     target_id: str = ""
+    devices: Sequence[str] = ()
 
 
 def container(
@@ -131,6 +132,7 @@ def container(
             cri.KeyValue(key=key, value=value.encode(errors="surrogateescape")) for key, value in given.env.items()
         ],
         mounts=given.mounts,
+        devices=[cri.Device(container_path=node, host_path=node, permissions="rw") for node in given.devices],
         labels={**labels(pod), records.CONTAINER_NAME: spec.name},
         annotations=annotations,
         log_path=given.log_path,

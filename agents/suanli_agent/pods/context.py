@@ -8,7 +8,7 @@ from typing import Callable
 
 from suanli_agent import state
 from suanli_agent.core import objects
-from suanli_agent.pods import ports, settings
+from suanli_agent.pods import devices, ports, settings
 from suanli_agent.runtime import client
 
 
@@ -21,6 +21,7 @@ class Context:
     hub: ports.Hub
     store: state.Store
     node: ports.NodeFacts
+    devices: devices.Devices
     runtime_name: str = "containerd"
     now: Callable[[], float] = time.time
 

@@ -8,16 +8,19 @@ import dataclasses
 import hashlib
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from suanli_agent import state, tasks
+from suanli_agent import memory, state, tasks
+from suanli_agent.core import devices as core_devices
 from suanli_agent.core import env, objects
 from suanli_agent.pods import (
     context,
+    devices,
     housekeeping,
     images,
     logs,
@@ -51,10 +54,13 @@ class PodManager:
         store: state.Store,
         hub: ports.Hub,
         node: ports.NodeFacts,
+        cards: Mapping[str, core_devices.Pool] = MappingProxyType({}),
     ) -> None:
         self._capacity = knobs.memory_capacity or _memory()
         knobs = dataclasses.replace(knobs, memory_capacity=self._capacity)
-        self._ctx = context.Context(knobs, runtime, hub, store, self._completed(node))
+        self._ctx = context.Context(
+            knobs, runtime, hub, store, self._completed(node), devices.Devices(store, cards)
+        )
         self._view = view.View(runtime, self._changed)
         self._needs = needs.Needs(self._ctx)
         self._images = images.Images(self._ctx, self._needs)
@@ -219,9 +225,11 @@ class PodManager:
             log.info("volumes of pod %s/%s: %s", one.pod.metadata.namespace, one.pod.metadata.name, problem)
 
     async def _keep(self) -> None:
-        """Logs, images, orphans: housekeeping.py."""
+        """Logs, images, orphans: housekeeping.py; and our own memory."""
+        thrift = memory.Thrift()
         while True:
             await asyncio.sleep(housekeeping.PERIOD_SECONDS)
+            thrift.look()
             try:
                 await self.tidy()
             except (errors.RuntimeFault, OSError) as problem:

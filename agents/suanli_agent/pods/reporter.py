@@ -1,8 +1,13 @@
-"""What the hub is told of one pod's status: the newest only, only what differs, kept on disk until it is there."""
+"""What the hub is told of one pod's status: the newest only, only what differs, kept on disk until it is there.
+
+What nobody waits for (an address, a condition on the way to Running) lingers for a moment, so that a pod that starts is
+told in one write and not in three: each is work for the hub, and the last one would wait for those before it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -17,6 +22,8 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
 RETRY_LIMIT_SECONDS = 60.0
+LINGER_SECONDS = 0.5
+_STARTING = {"ContainerCreating", "PodInitializing"}
 
 
 class Reporter:
@@ -29,6 +36,7 @@ class Reporter:
         self._at_hub: Optional[dict[str, Any]] = None
         self._sender: Optional[asyncio.Task[None]] = None
         self._again = asyncio.Event()
+        self._news = asyncio.Event()
         self.conditions: tuple[objects.PodCondition, ...] = ()
         kept = ctx.store.status(pod.metadata.uid)
         if kept is not None:
@@ -68,6 +76,8 @@ class Reporter:
         self._last = new
         self.conditions = _conditions(new)
         self._ctx.store.put_status(self.pod.metadata.uid, json.dumps(new).encode(), sent=False)
+        if self._is_news():
+            self._news.set()
         self._send_soon()
 
     def retry(self) -> None:
@@ -79,6 +89,7 @@ class Reporter:
     async def flushed(self) -> None:
         """Until the hub knows the newest status, or the pod is gone there."""
         while self._sender is not None and not self._sender.done():
+            self._news.set()
             await asyncio.wait({self._sender})
 
     def close(self) -> None:
@@ -93,6 +104,7 @@ class Reporter:
     async def _send(self) -> None:
         wait = RETRY_SECONDS
         while self._at_hub != self._last:
+            await self._linger()
             newest = self._last
             try:
                 await self._patch(newest)
@@ -115,11 +127,32 @@ class Reporter:
                 self.pod.metadata.uid, json.dumps(newest).encode(), sent=newest == self._last
             )
 
+    async def _linger(self) -> None:
+        """Until there is news, or for LINGER_SECONDS."""
+        if not self._is_news():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._news.wait(), LINGER_SECONDS)
+        self._news.clear()
+
+    def _is_news(self) -> bool:
+        return _telling(self._last) != _telling(self._at_hub or {})
+
     async def _patch(self, newest: dict[str, Any]) -> None:
         meta = self.pod.metadata
         body = status.patch(self.pod, self._at_hub, newest)
         if body:
             await self._ctx.hub.patch_pod_status(meta.namespace, meta.name, body)
+
+
+def _telling(told: dict[str, Any]) -> tuple[Any, ...]:
+    """What people and controllers wait for: phase, and the state of each container that has come to anything."""
+    kinds = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    entries = [entry for kind in kinds for entry in told.get(kind, [])]
+    came = [entry for entry in entries if entry["state"].get("waiting", {}).get("reason") not in _STARTING]
+    facts = [
+        (each["name"], each["state"], each["ready"], each.get("started"), each["restartCount"]) for each in came
+    ]
+    return (told.get("phase", "Pending"), facts)
 
 
 def _conditions(told: dict[str, Any]) -> tuple[objects.PodCondition, ...]:

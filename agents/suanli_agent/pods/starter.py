@@ -197,6 +197,7 @@ class Starter:
             context=security.effective(pod.spec, spec, (image.uid, image.username)),
             linux=resources.linux_resources(pod.spec, spec, self._ctx.settings.memory_capacity),
             log_path=f"{spec.name}/{attempt}.log",
+            devices=self._ctx.devices.nodes(pod, spec.name),
             target_id=self._target(pod, spec),
         )
 

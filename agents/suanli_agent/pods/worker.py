@@ -164,7 +164,10 @@ class Worker:
         if self._restored is not None and not seen.containers:
             return  # it ended before this agent was started, and what is known of its end is said already
         self._tell_backoffs(seen)
-        self.reporter.report(status.build(self.state, seen, now))
+        told = status.build(self.state, seen, now)
+        if told["phase"] in {"Succeeded", "Failed"} and not any(record.running for record in seen.containers):
+            self._ctx.devices.release(self.pod.metadata.uid)
+        self.reporter.report(told)
 
     def _tell_backoffs(self, seen: life.Observation) -> None:
         for container in [*self.pod.spec.init_containers, *self.pod.spec.containers]:
@@ -343,6 +346,7 @@ class Worker:
             await self._deleted_at_hub()
         for key in [*(sandbox.id for sandbox in sandboxes), *(container.id for container in containers)]:
             self._view.forget(key)
+        self._ctx.devices.release(self.pod.metadata.uid)
         self._ctx.store.drop_pod(self.pod.metadata.uid)
         self._gone(self.pod.metadata.uid)
         self._over = True

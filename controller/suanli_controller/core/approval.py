@@ -79,7 +79,7 @@ class Case:
     """All that a decision may look at; None stands for what does not exist.
 
     `box` is the Node that the request names, `requester` the one whose certificate asked; `site` is the token's or
-    the requester's, `boxes` counts its Nodes.
+    the requester's, `boxes` counts its Nodes. `hub_addresses` are those of the Service by which pods reach the hub.
     """
 
     csr: core_v1.CertificateSigningRequest
@@ -88,6 +88,7 @@ class Case:
     box: Box | None = None
     requester: Box | None = None
     boxes: int = 0
+    hub_addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,11 +327,12 @@ def _machine(case: Case, _: Requested) -> Refusal:
 def _own_names(case: Case, asked: Requested) -> Refusal:
     """A serving certificate names its node and the addresses that the Node shows, and at least one of them.
 
-    Of DNS names the node's own alone: a box writes its addresses itself, and could call itself the hub's Service.
+    Of DNS names the node's own alone, and never the hub's address inside its cluster: a box writes its addresses
+    itself, and every pod there trusts a certificate of the cluster's CA for that one.
     """
     assert case.box is not None  # noqa: S101  # _self comes before
     foreign = _beyond(asked.dns_names, (case.box.name,))
-    foreign += _beyond(asked.addresses, case.box.addresses)
+    foreign += _beyond(asked.addresses, set(case.box.addresses) - set(case.hub_addresses))
     if foreign:
         return "NamesNotOwn", f"{_list(foreign)} is not a name or an address of node {case.box.name}"
     if not asked.dns_names and not asked.addresses:

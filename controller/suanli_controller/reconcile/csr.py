@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 SITES = resources.Resource(names.API_VERSION, EDGE_SITE.name, EDGE_SITE.plural, sites.EdgeSite, namespaced=False)
 _CSRS = resources.CERTIFICATE_SIGNING_REQUESTS
 _RAW = _CSRS.as_type(dict)
+_SERVICES: resources.Resource[dict[str, Any]] = resources.Resource("v1", "Service", "services", dict)
 
 
 class CertificateRequests:
@@ -88,7 +89,15 @@ class CertificateRequests:
         requester = await self._box(approval.requesting_node(csr))
         name = token.site if token else requester.site if requester else ""
         site = await self._get(SITES, name)
-        return approval.Case(csr, token, site, box, requester, await self._boxes(name) if site and not box else 0)
+        boxes = await self._boxes(name) if site and not box else 0
+        return approval.Case(csr, token, site, box, requester, boxes, await self._hub_addresses(csr))
+
+    async def _hub_addresses(self, csr: core_v1.CertificateSigningRequest) -> tuple[str, ...]:
+        """Asked for where a decision needs them: for serving certificates."""
+        if csr.spec.signer_name != approval.SERVING_SIGNER or not approval.requesting_node(csr):
+            return ()
+        service = await self._get(_SERVICES, "kubernetes", "default")
+        return tuple(service["spec"].get("clusterIPs", ())) if service else ()
 
     async def _box(self, name: str) -> approval.Box | None:
         node = await self._get(resources.NODES, name)

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 SETTLE_SECONDS = 1.0  # changes of boxes are gathered: a site's 100 boxes come back at once after an outage
 LEAVE_SECONDS = 5.0  # between two looks at a box that drains
+REVIEW_SECONDS = 30.0  # how old an answer may be that rights give
 RECHECK_SECONDS = 300.0  # someone may bind automatic approval at any time, and nothing tells us
 
 _ROLES = resources.Resource("rbac.authorization.k8s.io/v1", "Role", "roles", resources.PartialObject)
@@ -74,6 +75,8 @@ class Sites:
         self.sites = informer.Informer(self.api, csr.SITES)
         # site -> what its rights were made from, and when (monotonic seconds)
         self._rights: dict[str, tuple[tuple[object, ...], float]] = {}
+        # site -> its generation and when (monotonic seconds) was asked what `_others_approve` answers
+        self._reviewed: dict[str, tuple[int, float, str, bool]] = {}
 
     async def run(self) -> None:
         """Follow and reconcile until cancelled."""
@@ -119,12 +122,12 @@ class Sites:
         if site is None:
             self.city.remove_target(names.target(names.SITE_KIND, name))
             self._rights.pop(name, None)
+            self._reviewed.pop(name, None)
             return
         # first of all, for what follows may fail: work at a site that nobody knows counts as work to be taken away
         self.city.set_target(places.of_site(site), city_module.HUB)
         boxes = self._boxes(name)
-        bound = await self._auto_approved(name)
-        unseen = await review.allowed(self.api, _ANY_BOX, _create("selfnodeclient"))
+        bound, unseen = await self._others_approve(site)
         await self._ensure_rights(site, boxes, shut=bool(bound))
         for box in boxes:
             await self._give(site, box)
@@ -137,6 +140,18 @@ class Sites:
     def _boxes(self, site: str) -> list[core_v1.Node]:
         nodes = self._hub.nodes.objects.values()
         return [node for node in nodes if node.metadata.labels.get(names.SITE_LABEL) == site]
+
+    async def _others_approve(self, site: sites.EdgeSite) -> tuple[str, bool]:
+        """How kube-controller-manager's own approval reaches our tokens, and whether it reaches our boxes' renewals;
+        asked anew after REVIEW_SECONDS or a change of the site: a hundred boxes change every second.
+        """
+        name, generation = site.metadata.name, site.metadata.generation
+        known = self._reviewed.get(name)
+        if known is None or known[0] != generation or time.monotonic() - known[1] > REVIEW_SECONDS:
+            bound = await self._auto_approved(name)
+            unseen = await review.allowed(self.api, _ANY_BOX, _create("selfnodeclient"))
+            known = self._reviewed[name] = (generation, time.monotonic(), bound, unseen)
+        return known[2:]
 
     async def _auto_approved(self, site: str) -> str:
         """The group of our tokens whose requests kube-controller-manager would approve without us; else empty."""

@@ -1,6 +1,7 @@
 """Capacity, what is held back of it, and usage between two samples."""
 
 import dataclasses
+import functools
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +55,17 @@ def test_a_small_drop_is_not_announced() -> None:
         capacity.hold_back(held, capacity.Others(memory_bytes=100 * capacity.MIB)).memory_bytes
         == 128 * capacity.MIB
     )
+
+
+@given(st.lists(others, min_size=1))
+def test_between_two_writes_of_the_node_the_reserve_only_grows(readings: list[capacity.Others]) -> None:
+    """Law: another program's ups and downs cost few writes, and the last word covers the peak."""
+    held = [capacity.Others()]
+    for reading in readings:
+        held.append(capacity.grown(held[-1], reading))
+        assert capacity.most(held[-2], held[-1]) == held[-1] == capacity.most(held[-1], reading)
+    peak = functools.reduce(capacity.most, readings)
+    assert capacity.grown(held[-1], peak) == held[-1]
 
 
 def test_cpu_use_is_what_ran_between_two_samples() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from suanli_agent import settings, tasks
 from suanli_agent.link import backoff, dial, http, identity, link, pki, server
+from suanli_agent.link import hub as hub_module
 from suanli_agent.pods import ports
 
 
@@ -152,3 +153,21 @@ async def test_one_refusal_alone_asks_for_no_new_certificate(
         kept.said = ""
         await becomes(lambda: kept.said == "valid")
     assert not caplog.messages  # with no token, recovery would have said so
+
+
+async def test_pods_that_start_together_share_a_few_connections() -> None:
+    """Each connection is a TLS handshake for both sides, and buffers that stay."""
+    under_way, most = 0, 0
+
+    class Client:
+        async def request(self, *_asked: object) -> bytes:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.001)
+            under_way -= 1
+            return b"{}"
+
+    asked = hub_module.Hub(Client(), None)  # type: ignore[arg-type]
+    await asyncio.gather(*(asked.patch_pod_status("a", f"p{number}", {}) for number in range(110)))
+    assert most == hub_module.AT_ONCE

@@ -194,6 +194,7 @@ REFUSED = [
     (_with(serving, **{**AS_SERVER, "pem": PLAIN}), "NamesMissing"),
     (_with(serving, **{**AS_SERVER, "pem": request(alternatives=(x509.DNSName("hub"),))}), "NamesNotOwn"),
     (full(serving, box=full(BOX, addresses=("10.0.0.6",))), "NamesNotOwn"),
+    (full(serving, hub_addresses=("10.0.0.5",)), "NamesNotOwn"),
     (
         full(
             _with(serving, **{**AS_SERVER, "pem": request(alternatives=(x509.DNSName("kubernetes.default.svc"),))}),
