@@ -18,6 +18,7 @@ from typing import Any
 
 from suanli_centre import city as generated
 from suanli_clusters import Cluster, until
+from suanli_controller.dashboard import history
 from suanli_controller.kube import client, kubeconfig
 from suanli_controller.view import board, lead, server
 
@@ -121,9 +122,10 @@ class Dashboard:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"dashboard-{self.port}.log"
+        self.data = folder / "centre"
         self._command = [
             sys.executable, "-m", "suanli_controller", "dashboard", "--kubeconfig", str(kubeconfig_path),
-            "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(folder / "centre"), *options,
+            "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data), *options,
         ]  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
         self.links: dict[str, str] = {}
@@ -196,9 +198,13 @@ def _copy(rows: board.Board, leader: board.Board) -> None:
 
 
 @contextlib.contextmanager
-def city(hub: Cluster, folder: Path) -> Iterator[City]:
-    """The generated city, shown for the block."""
+def city(hub: Cluster, folder: Path, *, past: bool = False) -> Iterator[City]:
+    """The generated city, shown for the block; with `past` it has a day of history."""
     shown = City(hub, folder)
+    if past:
+        store = history.Store(shown.dashboard.data / "history.sqlite")
+        generated.past(shown.leader.board, int(time.time()), store)
+        store.close()
     try:
         shown.leader.start()
         shown.dashboard.start()
