@@ -125,7 +125,7 @@ class Dashboard:
         self.data = folder / "centre"
         self._command = [
             sys.executable, "-m", "suanli_controller", "dashboard", "--kubeconfig", str(kubeconfig_path),
-            "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data), *options,
+            "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data), "--rights-seconds", "5", *options,
         ]  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
         self.links: dict[str, str] = {}
