@@ -300,6 +300,16 @@ def test_nothing_found_is_said(open_page: Open) -> None:
     expect(page.get_by_text("No row matches these filters.")).to_be_visible()
 
 
+def test_what_cannot_be_read_is_said_and_tried_again(open_page: Open) -> None:
+    page = open_page()
+    page.route("**/api/v1/nodes?*", lambda route: route.abort())
+    page.get_by_role("link", name="Nodes", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+    page.unroute("**/api/v1/nodes?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Nodes 479")).to_be_visible()
+
+
 def test_pages_turn(open_page: Open) -> None:
     page = open_page(path="/nodes")
     expect(page.get_by_text("1–50 of 479")).to_be_visible()
@@ -404,7 +414,7 @@ def test_a_leader_that_is_gone_is_shown_as_old_data_and_is_followed_when_it_is_b
     open_page: Open, city: stage.City
 ) -> None:
     page = open_page()
-    city.replace_leader(stop_only=True)
+    city.leader.stop()
     expect(page.locator(".banner")).to_contain_text("The controller has been silent")
     expect(page.locator(".hero")).to_be_visible()
     city.replace_leader()
@@ -421,6 +431,29 @@ def test_a_dashboard_that_restarts_keeps_session_page_and_filters(open_page: Ope
     expect(page.locator(".banner")).to_have_count(0)
     expect(page).to_have_url(re.compile("family=hygon"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("Nodes 102")
+
+
+def test_a_dashboard_that_has_heard_no_controller_says_so_and_waits(open_page: Open, city: stage.City) -> None:
+    city.cookie("centre-team")  # signed in before: what a team may see depends on what there is
+    city.leader.stop()
+    city.dashboard.stop()
+    city.dashboard.start(ready=False)
+    page = open_page("centre-team", "/workloads")
+    expect(page.locator("main")).to_contain_text("The controller has not told anything yet")
+    expect(page.locator(".fresh")).to_have_text("Waiting for data")
+    city.replace_leader()
+    expect(page.get_by_role("heading", name="Workloads 3")).to_be_visible()
+
+
+def test_an_empty_hub_says_how_to_begin(open_page: Open, city: stage.City) -> None:
+    rows = city.leader.board
+    city.replace_leader(board.Board("empty"))
+    page = open_page()
+    expect(page.locator("main")).to_contain_text("Nothing is connected yet.")
+    page.get_by_role("link", name="Clouds", exact=True).click()
+    expect(page.locator("main")).to_contain_text("suanli-controller cloud join")
+    city.replace_leader(rows)
+    expect(page.get_by_role("heading", name="Clouds 10")).to_be_visible()
 
 
 def test_a_right_that_is_taken_away_ends_what_is_seen(open_page: Open, city: stage.City) -> None:

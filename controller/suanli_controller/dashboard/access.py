@@ -62,6 +62,13 @@ class NothingToSeeError(Exception):
     """The hub knows who it is, and lets them see nothing of the centre."""
 
 
+class NoDataError(Exception):
+    """The leader has told nothing yet, so that nobody knows what there is to see."""
+
+    def __init__(self) -> None:
+        super().__init__("the controller has not told anything yet; try again in a few seconds")
+
+
 class HubSilentError(Exception):
     """The hub cannot be asked, and what it said last is too old to believe."""
 
@@ -105,9 +112,14 @@ class _Known:
 
 
 class Access:
-    """Answers who may see what. `namespaces` gives the namespaces that hold workloads now."""
+    """Answers who may see what.
 
-    def __init__(self, hub: client.Client, settings: Settings, namespaces: Callable[[], Iterable[str]]) -> None:
+    `namespaces` gives the namespaces that hold workloads now, None while nothing is known of them.
+    """
+
+    def __init__(
+        self, hub: client.Client, settings: Settings, namespaces: Callable[[], Iterable[str] | None]
+    ) -> None:
         self.settings = settings
         self._hub = hub
         self._namespaces = namespaces
@@ -119,7 +131,7 @@ class Access:
     async def sign_in(self, token: str, address: str) -> tuple[Person, rights.Rights]:
         """Whoever the token belongs to, and what they may see.
 
-        Raises NotSignedInError, NothingToSeeError, TooManyTriesError, and HubSilentError.
+        Raises NotSignedInError, NothingToSeeError, TooManyTriesError, NoDataError and HubSilentError.
         """
         self._check_tries(address)
         person = await self._person(token, address)
@@ -169,7 +181,7 @@ class Access:
     async def rights_of(self, person: Person) -> rights.Rights:
         """What a person may see now, asked of the hub at most every `recheck_seconds`.
 
-        Raises NothingToSeeError and HubSilentError.
+        Raises NothingToSeeError, NoDataError and HubSilentError.
         """
         key = person.fingerprint
         known = self._known.get(key)
@@ -218,7 +230,10 @@ class Access:
         )
 
     async def _allowed_namespaces(self, user: review.User) -> frozenset[str]:
-        spaces = sorted(set(self._namespaces()))[: self.settings.namespaces]
+        known = self._namespaces()
+        if known is None:
+            raise NoDataError
+        spaces = sorted(set(known))[: self.settings.namespaces]
         limit = asyncio.Semaphore(16)
 
         async def one(namespace: str) -> bool:
