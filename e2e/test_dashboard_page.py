@@ -445,6 +445,23 @@ def test_a_dashboard_that_has_heard_no_controller_says_so_and_waits(open_page: O
     expect(page.get_by_role("heading", name="Workloads 3")).to_be_visible()
 
 
+def test_a_hub_that_hangs_keeps_open_pages_and_is_named_at_sign_in(open_page: Open, city: stage.City) -> None:
+    seen = open_page(path="/clouds")
+    expect(seen.get_by_role("heading", name="Clouds 10")).to_be_visible()
+    signing_in = open_page("", "/")
+    signing_in.get_by_label("Token").fill(city.accounts.tokens["suanli-operator"])
+    city.hub.pause()
+    try:
+        signing_in.get_by_role("button", name="Sign in").click()
+        expect(signing_in.get_by_role("alert")).to_contain_text("The hub does not answer")
+        seen.get_by_role("link", name="Nodes", exact=True).click()
+        expect(seen.get_by_role("heading", name="Nodes 479")).to_be_visible()
+    finally:
+        city.hub.resume()
+    signing_in.get_by_role("button", name="Sign in").click()
+    expect(signing_in.locator(".top .who")).to_have_text("suanli-system:suanli-operator")
+
+
 def test_an_empty_hub_says_how_to_begin(open_page: Open, city: stage.City) -> None:
     rows = city.leader.board
     city.replace_leader(board.Board("empty"))
