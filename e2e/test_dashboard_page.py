@@ -337,6 +337,10 @@ def test_the_keyboard_reaches_everything(open_page: Open) -> None:
     page.get_by_role("link", name="Nodes", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/nodes$"))
+    page.go_back()
+    page.get_by_role("link", name=re.compile("^Qufu")).focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/nodes.district=370881$"))
 
 
 def test_a_workload_says_where_it_runs_and_why_not_elsewhere(open_page: Open) -> None:

@@ -138,7 +138,7 @@ function Bubble({ row, onPick }: { row: Drawn; onPick: ((code: string) => void) 
       class="district"
       transform={`translate(${x} ${y})`}
       role={act ? "link" : "img"}
-      tabIndex={act ? 0 : undefined}
+      tabindex={act ? 0 : undefined} // in SVG only the attribute as HTML writes it counts
       onClick={act}
       onKeyDown={(event) => act && event.key === "Enter" && act()}
     >
@@ -161,6 +161,7 @@ export function DistrictTreemap({ onPick }: { onPick?: (code: string) => void })
 
 function drawn(ink: Ink): Option {
   const all = spots().filter((spot) => spot.size > 0);
+  const city = all.reduce((total, spot) => total + spot.size, 0);
   const small = ink.rem * 0.85;
   return {
     animation: false,
@@ -176,13 +177,25 @@ function drawn(ink: Ink): Option {
         itemStyle: { borderColor: ink.panel, borderWidth: ink.rem / 6, gapWidth: ink.rem / 6, color: ink.line },
         data: all.map((spot) => ({
           id: spot.code,
-          name: `${districtName(spot.code)}\n${units(spot.size)} ${t("unitsShort")}\n${percent(spot.used, spot.size)} ${t("used")}`,
+          name: said(spot, city),
           value: spot.size,
           itemStyle: { color: mixed(ink, spot.used / spot.size) },
+          label: narrow(spot, city) ? { show: spot.size > city / 100, fontSize: small * 0.8, padding: 0 } : {},
         })),
       },
     ],
   };
+}
+
+function narrow(spot: Spot, city: number): boolean {
+  return spot.size < city * 0.15;
+}
+
+/** A narrow rectangle has room for a name and a bare number. */
+function said(spot: Spot, city: number): string {
+  const name = districtName(spot.code);
+  if (narrow(spot, city)) return `${name}\n${units(spot.size)}`;
+  return `${name}\n${units(spot.size)} ${t("unitsShort")}\n${percent(spot.used, spot.size)} ${t("used")}`;
 }
 
 /** The more is used, the stronger the colour. */
