@@ -45,6 +45,7 @@ PACKAGES = {
         ("iproute2", program("ip"), "makes and removes the tests' network links"),
         ("busybox-static", program("busybox"), "is what the tests' images are made of"),
         ("chromium", program("chromium", "chromium-browser", "google-chrome"), "shows the dashboard"),
+        ("prometheus", program("prometheus"), "keeps the dashboard's history"),
         (
             "fonts-noto-cjk",
             file("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),

@@ -1,5 +1,6 @@
 """A generated city: rows of clouds, sites, nodes, workloads and algorithms, the same for the same seed."""
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from suanli_controller.core import capacity, centre, hardware
+from suanli_controller.dashboard import answers, history, replica
 from suanli_controller.view import board, model, rows
 
 DAY = 86_400
@@ -341,6 +343,35 @@ def algorithms() -> Iterator[model.Algorithm]:
                 ),
             ),
         )  # fmt: skip
+
+
+def past(leader: board.Board, now: int, store: history.Store) -> None:
+    """A day of samples of the city: busy now and some hours ago, quiet between."""
+    held = replica.Replica()
+    for part in leader.snapshot(now):
+        held.apply(part)
+    whole = history.samples_of(held, now)
+    for at in range(now - DAY, now, 240):
+        load = _load_at(now - at)
+        samples = {by: [_as_busy(sample, at, load) for sample in found] for by, found in whole.items()}
+        store.add(samples, at)
+
+
+def _load_at(ago: int) -> float:
+    """How busy the city was so many seconds ago, beside what it is now."""
+    peaks = sum(math.exp(-(((ago / 3600 - peak) / 3.2) ** 2)) for peak in (0, 6.5, 24))
+    return 0.55 + 0.45 * peaks + 0.02 * math.sin(ago / 900)
+
+
+def _as_busy(sample: answers.Sample, at: int, load: float) -> answers.Sample:
+    general = min(int(sample.general_requested_milli * load), sample.general_milli)
+    intelligent = int(sample.intelligent_requested_milli * (0.75 + load / 4))  # training runs through the night
+    return msgspec.structs.replace(
+        sample,
+        at=at,
+        general_requested_milli=general,
+        intelligent_requested_milli=min(intelligent, sample.intelligent_milli),
+    )
 
 
 def large(leader: board.Board, clouds: int, nodes_each: int, now: int) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from suanli_centre import city as generated
 from suanli_clusters import Cluster, until
+from suanli_controller.dashboard import history
 from suanli_controller.kube import client, kubeconfig
 from suanli_controller.view import board, lead, server
 
@@ -121,24 +122,25 @@ class Dashboard:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"dashboard-{self.port}.log"
+        self.data = folder / "centre"
         self._command = [
             sys.executable, "-m", "suanli_controller", "dashboard", "--kubeconfig", str(kubeconfig_path),
-            "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(folder / "centre"), *options,
+            "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data), "--rights-seconds", "5", *options,
         ]  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
         self.links: dict[str, str] = {}
 
     def start(self, ready: bool = True) -> None:
-        """Start it; with `ready`, wait until it holds the leader's tables."""
+        """Start it, and wait until it answers; with `ready`, until it holds the leader's tables."""
         environment = {**os.environ, "KUBECONFIG": ""}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment)
-        if ready:
-            until(self.is_ready, f"the dashboard to be ready; its log: {self.log}", seconds=60)
+        path = "/readyz" if ready else "/healthz"
+        until(lambda: self.is_ready(path), f"{path} of the dashboard; its log: {self.log}", seconds=120)
 
-    def is_ready(self) -> bool:
+    def is_ready(self, path: str = "/readyz") -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
@@ -179,13 +181,12 @@ class City:
             "httpOnly": True, "sameSite": "Strict",
         }  # fmt: skip
 
-    def replace_leader(self, *, stop_only: bool = False) -> None:
-        """End the leader's stream, and unless `stop_only` begin another's over the same rows, on another port."""
+    def replace_leader(self, rows: board.Board | None = None) -> None:
+        """End the leader's stream and begin another's over `rows`, or the same ones, on another port."""
         self.leader.stop()
-        if not stop_only:
-            rows = self.leader.board
-            self.leader = Leader(self.hub.kubeconfig, lambda leader: _copy(rows, leader))
-            self.leader.start()
+        shown = rows or self.leader.board
+        self.leader = Leader(self.hub.kubeconfig, lambda leader: _copy(shown, leader))
+        self.leader.start()
 
 
 def _copy(rows: board.Board, leader: board.Board) -> None:
@@ -196,9 +197,13 @@ def _copy(rows: board.Board, leader: board.Board) -> None:
 
 
 @contextlib.contextmanager
-def city(hub: Cluster, folder: Path) -> Iterator[City]:
-    """The generated city, shown for the block."""
+def city(hub: Cluster, folder: Path, *, past: bool = False) -> Iterator[City]:
+    """The generated city, shown for the block; with `past` it has a day of history."""
     shown = City(hub, folder)
+    if past:
+        store = history.Store(shown.dashboard.data / "history.sqlite")
+        generated.past(shown.leader.board, int(time.time()), store)
+        store.close()
     try:
         shown.leader.start()
         shown.dashboard.start()

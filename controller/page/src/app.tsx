@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { lazy, LocationProvider, Route, Router, useLocation } from "preact-iso";
 import { duration } from "./format";
-import { age, alerts, allowed, centre, link, loaded, session, signOut, stale } from "./live";
+import { age, alerts, allowed, centre, link, loaded, session, signOut, stale, waiting } from "./live";
 import { Overview } from "./pages/overview";
 import { SignIn } from "./pages/sign-in";
 import { Icon, Mark } from "./parts/icons";
@@ -107,7 +107,9 @@ function NotFound() {
 
 /** Its children once there is something to show. */
 export function Loaded({ children }: { children: ComponentChildren }) {
-  return loaded.value ? <>{children}</> : <Skeleton rows={9} />;
+  if (loaded.value) return <>{children}</>;
+  if (!waiting.value) return <Skeleton rows={9} />;
+  return <Message title={t("waitingTitle")}>{t(waiting.value === "link" ? "waitingLink" : "waitingController")}</Message>;
 }
 
 function Side({ title, path }: { title: string; path: string }) {
@@ -141,8 +143,8 @@ function Side({ title, path }: { title: string; path: string }) {
 }
 
 export function Fresh() {
-  const state = link.value === "loading" ? "idle" : stale.value ? "bad" : "good";
-  const text = link.value === "loading" ? t("loading") : stale.value ? duration(age.value) : t("live");
+  const state = !loaded.value ? "idle" : stale.value ? "bad" : "good";
+  const text = !loaded.value ? t(waiting.value ? "waitingTitle" : "loading") : stale.value ? duration(age.value) : t("live");
   return <span class={`fresh ${state}`}><i aria-hidden="true" />{text}</span>;
 }
 

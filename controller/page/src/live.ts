@@ -11,6 +11,7 @@ export type Link = "loading" | "open" | "lost" | "signedout" | "forbidden";
 
 const CLOSED_SIGNED_OUT = 4401;
 const CLOSED_FORBIDDEN = 4403;
+const CLOSED_NO_DATA = 4425;
 const STALE_SECONDS = 15;
 const SILENCE_MS = 15_000; // three beats
 const RETRY_MS = [300, 700, 1500, 3000, 5000];
@@ -31,6 +32,8 @@ export const alerts = signal<Alert[]>([]);
 /** The finest totals there are: of each class of each place, or as they were told. */
 export const cells = computed<Total[]>(() => (told.value.length ? told.value : [...clouds.value, ...sites.value].flatMap(cellsOf)));
 export const loaded = signal(false);
+/** Why there is nothing yet: the server cannot be reached, or no controller has told it anything. */
+export const waiting = signal<"" | "link" | "controller">("");
 
 /** Grow with each change of rows that are read by page. */
 export const nodesVersion = signal(0);
@@ -129,7 +132,8 @@ function closed(code: number): void {
   old?.close();
   if (code === CLOSED_SIGNED_OUT) return drop("signedout");
   if (code === CLOSED_FORBIDDEN) return drop("forbidden");
-  if (loaded.value || tries > 1) link.value = "lost";
+  if (loaded.value || tries > 1 || code === CLOSED_NO_DATA) link.value = "lost";
+  if (link.value === "lost") waiting.value = code === CLOSED_NO_DATA ? "controller" : "link";
   retry = window.setTimeout(connect, RETRY_MS[Math.min(tries++, RETRY_MS.length - 1)]);
 }
 
@@ -171,6 +175,7 @@ function take(frame: LiveFrame): void {
     if (frame.kind === "snapshot") takeSnapshot(frame);
     if (frame.kind === "delta") takeDelta(frame);
     link.value = "open";
+    waiting.value = "";
     loaded.value = true;
   });
 }

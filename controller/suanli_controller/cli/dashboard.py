@@ -48,6 +48,13 @@ class _Address(click.ParamType[tuple[str, int]]):
 @click.option(
     "--cookie-key-file", type=click.Path(dir_okay=False, path_type=Path), help="32 or more random bytes."
 )
+@click.option(
+    "--rights-seconds",
+    type=click.IntRange(1, 3600),
+    default=30,
+    show_default=True,
+    help="Ask the hub again what someone may see after so many seconds.",
+)
 @click.option("--prometheus-url", default="", help="Read history from this Prometheus.")
 def dashboard(**options: Any) -> None:
     """Serve the centre's page and its API.
@@ -83,7 +90,7 @@ def _new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _settings(options: dict[str, Any]) -> settings.Settings:
-    from suanli_controller.dashboard import settings  # noqa: PLC0415
+    from suanli_controller.dashboard import access, settings  # noqa: PLC0415
 
     if (options["tls_cert"] is None) != (options["tls_key"] is None):
         raise settings.InvalidSettingError("--tls-cert and --tls-key belong together: give both or neither")
@@ -99,6 +106,7 @@ def _settings(options: dict[str, Any]) -> settings.Settings:
             metrics_port=options["metrics_port"],
             public_url=options["public_url"],
         ),
+        sessions=access.Settings(recheck_seconds=options["rights_seconds"]),
         history=folder / "history.sqlite" if folder else None,
         prometheus_url=options["prometheus_url"],
         namespace=options["namespace"],

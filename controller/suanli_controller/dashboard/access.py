@@ -33,6 +33,8 @@ class Settings:
     renew_seconds: int = 3600  # how old a wall screen's cookie gets before use renews it
     recheck_seconds: float = 30.0  # a right taken away is gone after this
     grace_seconds: float = 900.0  # how long a right is believed while the hub cannot be asked
+    answer_seconds: float = 8.0  # how long the hub may take where nothing is known yet: a person waits
+    known_seconds: float = 1.0  # and where something is: then that is believed, and nobody waits again for a while
     failures_a_minute: int = 10  # wrong tokens from one address; a person never gets there
     namespaces: int = 500  # asked for one by one where not all workloads may be listed
 
@@ -60,6 +62,13 @@ class TooManyTriesError(Exception):
 
 class NothingToSeeError(Exception):
     """The hub knows who it is, and lets them see nothing of the centre."""
+
+
+class NoDataError(Exception):
+    """The leader has told nothing yet, so that nobody knows what there is to see."""
+
+    def __init__(self) -> None:
+        super().__init__("the controller has not told anything yet; try again in a few seconds")
 
 
 class HubSilentError(Exception):
@@ -105,21 +114,27 @@ class _Known:
 
 
 class Access:
-    """Answers who may see what. `namespaces` gives the namespaces that hold workloads now."""
+    """Answers who may see what.
 
-    def __init__(self, hub: client.Client, settings: Settings, namespaces: Callable[[], Iterable[str]]) -> None:
+    `namespaces` gives the namespaces that hold workloads now, None while nothing is known of them.
+    """
+
+    def __init__(
+        self, hub: client.Client, settings: Settings, namespaces: Callable[[], Iterable[str] | None]
+    ) -> None:
         self.settings = settings
         self._hub = hub
         self._namespaces = namespaces
         self._known: dict[str, _Known] = {}
-        self._asking: dict[str, asyncio.Task[rights.Rights]] = {}
+        self._asking: dict[str, asyncio.Task[_Known]] = {}
+        self._silent_until = 0.0  # the hub did not answer: those who are known are not asked about before
         self._tokens: dict[str, tuple[float, Person]] = {}
         self._failures: dict[str, list[float]] = {}
 
     async def sign_in(self, token: str, address: str) -> tuple[Person, rights.Rights]:
         """Whoever the token belongs to, and what they may see.
 
-        Raises NotSignedInError, NothingToSeeError, TooManyTriesError, and HubSilentError.
+        Raises NotSignedInError, NothingToSeeError, TooManyTriesError, NoDataError and HubSilentError.
         """
         self._check_tries(address)
         person = await self._person(token, address)
@@ -143,8 +158,9 @@ class Access:
 
     async def _person(self, token: str, address: str) -> Person:
         try:
-            user = await review.authenticate(self._hub, token)
-        except errors.KubeError as error:
+            async with asyncio.timeout(self.settings.answer_seconds):
+                user = await review.authenticate(self._hub, token)
+        except (errors.KubeError, TimeoutError) as error:
             metrics.SIGN_INS.labels("hub-silent").inc()
             raise HubSilentError("the hub cannot be asked whose token this is; try again") from error
         if user is None:
@@ -169,7 +185,7 @@ class Access:
     async def rights_of(self, person: Person) -> rights.Rights:
         """What a person may see now, asked of the hub at most every `recheck_seconds`.
 
-        Raises NothingToSeeError and HubSilentError.
+        Raises NothingToSeeError, NoDataError and HubSilentError.
         """
         key = person.fingerprint
         known = self._known.get(key)
@@ -182,18 +198,33 @@ class Access:
         return known.rights
 
     async def _ask_again(self, person: Person, key: str, known: _Known | None) -> _Known:
-        # One question for all who wait for the same answer.
-        task = self._asking.get(key)
-        if task is None:
-            task = asyncio.create_task(self._ask(person.user))
-            self._asking[key] = task
-            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        believed = known is not None and time.monotonic() - known.asked_at < self.settings.grace_seconds
+        if known is not None and believed and time.monotonic() < self._silent_until:
+            return known
+        wait = self.settings.known_seconds if believed else self.settings.answer_seconds
         try:
-            fresh = _Known(await asyncio.shield(task), time.monotonic())
-        except errors.KubeError as error:
-            if known is not None and time.monotonic() - known.asked_at < self.settings.grace_seconds:
+            return await asyncio.wait_for(asyncio.shield(self._task(person, key)), wait)
+        except (errors.KubeError, TimeoutError) as error:
+            self._silent_until = time.monotonic() + _SILENCE_SECONDS
+            if known is not None and believed:
                 return known
             raise HubSilentError("the hub cannot be asked what you may see; try again") from error
+
+    def _task(self, person: Person, key: str) -> asyncio.Task[_Known]:
+        """One question for all who wait for the same answer; it goes on when they have waited enough."""
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.create_task(self._remember(person, key))
+            task.add_done_callback(lambda done: self._asked(key, done))
+        return task
+
+    def _asked(self, key: str, task: asyncio.Task[_Known]) -> None:
+        self._asking.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # looked at, though nobody may wait for it any more
+
+    async def _remember(self, person: Person, key: str) -> _Known:
+        fresh = _Known(await self._ask(person.user), time.monotonic())
         if len(self._known) > _HELD:
             self._known.clear()
         self._known[key] = fresh
@@ -218,7 +249,10 @@ class Access:
         )
 
     async def _allowed_namespaces(self, user: review.User) -> frozenset[str]:
-        spaces = sorted(set(self._namespaces()))[: self.settings.namespaces]
+        known = self._namespaces()
+        if known is None:
+            raise NoDataError
+        spaces = sorted(set(known))[: self.settings.namespaces]
         limit = asyncio.Semaphore(16)
 
         async def one(namespace: str) -> bool:
@@ -235,6 +269,9 @@ class Access:
 _HELD = (
     10_000  # people, tokens and addresses; beyond it all are asked anew, which costs time and gives nothing away
 )
+
+
+_SILENCE_SECONDS = 5.0
 
 
 def _kind(verb: str, plural: str, namespace: str = "", name: str = "") -> review.Attributes:

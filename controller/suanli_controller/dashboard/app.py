@@ -33,6 +33,7 @@ CLOSED_SIGNED_OUT = 4401
 CLOSED_FORBIDDEN = 4403
 CLOSED_RIGHTS_CHANGED = 4409
 CLOSED_TOO_SLOW = 4429
+CLOSED_NO_DATA = 4425
 CLOSED_BUSY = 4503
 
 
@@ -46,7 +47,9 @@ class Dashboard:
         self.access = access.Access(hub, chosen.sessions, self._namespaces)
         self.store = store
 
-    def _namespaces(self) -> set[str]:
+    def _namespaces(self) -> set[str] | None:
+        if not self.replica.complete:
+            return None
         return {workload.namespace for workload in self.replica.workloads.values()}
 
 
@@ -92,7 +95,7 @@ def _add_health(app: FastAPI) -> None:
     async def readyz() -> Response:
         """Whether the leader's tables are held; they may be stale."""
         if not app.state.replica.complete:
-            return problems.answer(503, "NoData", "the controller has not told anything yet")
+            return problems.answer(503, "NoData", str(access.NoDataError()))
         return Response("ok\n", media_type="text/plain")
 
 
@@ -164,12 +167,15 @@ async def _live(socket: WebSocket) -> None:
     try:
         person = await signing.person_of(socket)
         mine = await state.access.rights_of(person)
+        signing.check_told(state.replica)
         await socket.accept()
         client = state.live.join(mine)
     except access.NotSignedInError as error:
         await _refuse(socket, CLOSED_SIGNED_OUT, str(error))
     except access.NothingToSeeError as error:
         await _refuse(socket, CLOSED_FORBIDDEN, str(error))
+    except access.NoDataError as error:
+        await _refuse(socket, CLOSED_NO_DATA, str(error))
     except (access.HubSilentError, access.TooManyTriesError, live.TooManyClientsError) as error:
         await _refuse(socket, CLOSED_BUSY, str(error))
     else:
@@ -228,7 +234,7 @@ async def _recheck(socket: WebSocket, client: live.Client, person: access.Person
         except access.NothingToSeeError as error:
             await socket.close(CLOSED_FORBIDDEN, str(error)[:120])
             return
-        except access.HubSilentError as error:
+        except (access.HubSilentError, access.NoDataError) as error:
             await socket.close(CLOSED_BUSY, str(error)[:120])
             return
         if changed:

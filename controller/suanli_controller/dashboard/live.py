@@ -73,6 +73,7 @@ class Live:
         self._held = held
         self._clients: set[Client] = set()
         self._shown: dict[rights.Rights, _Shown] = {}
+        self._snapshots: dict[rights.Rights, str] = {}  # encoded since the last tick: browsers come back together
         self._pending = replica.Change()
         self._flipped = False
 
@@ -89,7 +90,9 @@ class Live:
         if len(self._clients) >= self.settings.clients:
             raise TooManyClientsError(f"{self.settings.clients} live clients are the limit")
         client = Client(mine, self.settings.backlog)
-        client.offer(self._encode(self._snapshot(mine)))
+        if mine not in self._snapshots:
+            self._snapshots[mine] = self._encode(self._snapshot(mine))
+        client.offer(self._snapshots[mine])
         self._clients.add(client)
         metrics.CLIENTS.set(len(self._clients))
         return client
@@ -110,6 +113,7 @@ class Live:
 
     def tick(self, *, beat: bool) -> bool:
         """Send what is pending, or a beat where one is due; whether anything was sent."""
+        self._snapshots.clear()
         beat |= self._flipped
         if not self._pending and not beat:
             return False

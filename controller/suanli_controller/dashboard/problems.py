@@ -21,6 +21,7 @@ _OF_ACCESS: dict[type[Exception], tuple[int, str]] = {
     access.NotSignedInError: (401, "NotSignedIn"),
     access.NothingToSeeError: (403, "Forbidden"),
     access.TooManyTriesError: (429, "TooManyTries"),
+    access.NoDataError: (503, "NoData"),
     access.HubSilentError: (503, "HubUnreachable"),
 }
 

@@ -30,10 +30,14 @@ async def rights_of(request: Request, person: Signed) -> rights.Rights:
     """What the one who asks may see; 503 until the leader has told anything."""
     gate: access.Access = request.app.state.access
     mine = await gate.rights_of(person)
-    held: replica.Replica = request.app.state.replica
-    if not held.complete:
-        raise ProblemError(503, "NoData", "the controller has not told anything yet; try again in a few seconds")
+    check_told(request.app.state.replica)
     return mine
+
+
+def check_told(held: replica.Replica) -> None:
+    """Raises NoDataError until the leader has told everything once: an empty table is no answer before that."""
+    if not held.complete:
+        raise access.NoDataError
 
 
 async def replica_of(request: Request) -> replica.Replica:

@@ -33,7 +33,7 @@ function Filled() {
   return (
     <div class="overview">
       <Hero whole={whole} />
-      <Panel class="tiers" title={t("byTier")} note={centre.value && t("unitTable", { version: centre.value.tableVersion })}>
+      <Panel class="tiers" title={t("byTier")} note={centre.value && t("unitTable", { version: centre.value.tableVersion })} tools={<Colours />}>
         <Strata />
       </Panel>
       <Over />
@@ -193,6 +193,18 @@ export function Strata() {
   );
 }
 
+/** What the colours of the bands say. */
+export function Colours() {
+  const classes = cells.value.map((cell) => parts(cell.key.class ?? ""));
+  const known = ["arm64", "amd64", "loong64"].filter((name) => classes.some((each) => each.architecture === name));
+  return (
+    <p class="legend">
+      {known.map((name) => <span key={name} class={name}><i />{name}</span>)}
+      {classes.some((each) => each.accelerator !== "none") && <span class="gold"><i />{t("withAccelerators")}</span>}
+    </p>
+  );
+}
+
 const LABELLED = 0.13; // of a band: a narrower segment has no room for its name
 
 function segmentOf(cell: Total): string {
@@ -222,6 +234,7 @@ export function Families({ most = 8 }: { most?: number }) {
           <a href={allowed.value?.totalsOnly ? undefined : `/nodes?family=${parts(key).family}`}>
             <span><b class={`arch ${hue(parts(key).architecture)}`}>{parts(key).architecture}</b> {pretty(parts(key).family)}</span>
             <Rods used={all.requested.cpu ?? 0} whole={all.allocatable.cpu ?? 0} hue={hue(parts(key).architecture)} count={30} label={pretty(parts(key).family)} />
+            <span class="share">{percent(all.requested.cpu ?? 0, all.allocatable.cpu ?? 0)}</span>
             <span class="number">{cores(all.allocatable.cpu ?? 0)} <small>{t("cores")}</small></span>
           </a>
         </li>
@@ -245,6 +258,7 @@ export function Accelerators({ most = 6 }: { most?: number }) {
             <a href={allowed.value?.totalsOnly ? undefined : `/nodes?accelerator=${encodeURIComponent(key)}`}>
               <span>{pretty(key)}</span>
               <Rods used={accelerators(all.requested)} whole={cards} hue="gold" count={30} label={pretty(key)} />
+              <span class="share">{percent(accelerators(all.requested), cards)}</span>
               <span class="number">{number(accelerators(all.requested))} / {number(cards)}</span>
             </a>
           </li>

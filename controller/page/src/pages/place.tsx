@@ -100,7 +100,7 @@ function Summary({ classes }: { classes: Capacity[] }) {
   const meters: [string, number, number, string, (value: number) => string][] = [
     [t("cpu"), add(classes, (c) => c.requested.cpu ?? 0), add(classes, (c) => c.allocatable.cpu ?? 0), "general", cores],
     [t("memory"), add(classes, (c) => c.requested.memory ?? 0), add(classes, (c) => c.allocatable.memory ?? 0), "general", bytes],
-    [t("accelerators"), add(classes, (c) => accelerators(c.requested)), add(classes, (c) => accelerators(c.allocatable)), "gold", (n) => number(n)],
+    [t("accelerator"), add(classes, (c) => accelerators(c.requested)), add(classes, (c) => accelerators(c.allocatable)), "gold", (n) => number(n)],
     [t("pods"), add(classes, (c) => c.requested.pods ?? 0), add(classes, (c) => c.allocatable.pods ?? 0), "other", (n) => number(n)],
   ];
   return (
@@ -124,7 +124,7 @@ function classColumns(): Column<Capacity>[] {
     { title: t("units"), cell: (c) => units(milli(c.units)), numeric: true, wide: true },
     { title: t("cpu"), cell: (c) => `${cores(c.requested.cpu ?? 0)} / ${cores(c.allocatable.cpu ?? 0)}`, numeric: true },
     { title: t("memory"), cell: (c) => `${bytes(c.requested.memory ?? 0)} / ${bytes(c.allocatable.memory ?? 0)}`, numeric: true, wide: true },
-    { title: t("accelerators"), cell: (c) => accelerators(c.allocatable) ? `${number(accelerators(c.requested))} / ${number(accelerators(c.allocatable))}` : "", numeric: true },
+    { title: t("accelerator"), cell: (c) => accelerators(c.allocatable) ? `${number(accelerators(c.requested))} / ${number(accelerators(c.allocatable))}` : "", numeric: true },
     { title: t("largestFree"), cell: (c) => `${cores(c.largestFree.cpu ?? 0)} ${t("cores")} · ${bytes(c.largestFree.memory ?? 0)}`, numeric: true, wide: true },
   ];
 }

@@ -11,6 +11,7 @@ const REFUSALS: Record<string, Key> = {
   Forbidden: "refusedForbidden",
   TooManyTries: "refusedTooManyTries",
   HubUnreachable: "refusedHubUnreachable",
+  NoData: "refusedNoData",
   Unreachable: "refusedUnreachable",
   Invalid: "refusedInvalid",
 };

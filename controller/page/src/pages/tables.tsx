@@ -155,7 +155,7 @@ function siteColumns(): Column<Site>[] {
     useColumn(),
     { title: t("class"), cell: kinds, wide: true },
     { title: t("offlineMode"), cell: (row) => word(row.offlineMode), wide: true },
-    { title: t("certificateExpires"), cell: (row) => expiry(row.nextCertificateExpiry), sort: "created", value: (row) => row.nextCertificateExpiry ?? 0, wide: true },
+    { title: t("certificateExpires"), cell: (row) => expiry(row.nextCertificateExpiry), sort: "expires", value: (row) => row.nextCertificateExpiry ?? 0, wide: true },
   ];
 }
 
@@ -231,7 +231,7 @@ export function nodeColumns(withTarget = true): Column<Node>[] {
     { title: t("pageSize"), cell: (row) => (row.pageSizeKib ? `${row.pageSizeKib} KiB` : t("never")), numeric: true, wide: true },
     { title: t("cpu"), cell: (row) => resource(row, "cpu", cores, "general"), sort: "cpuFree", numeric: true },
     { title: t("memory"), cell: (row) => resource(row, "memory", bytes, "general"), sort: "memoryFree", numeric: true, wide: true },
-    { title: t("accelerators"), cell: accelerated, sort: "accelerators", numeric: true, wide: true },
+    { title: t("accelerator"), cell: accelerated, sort: "accelerators", numeric: true, wide: true },
   ];
   return withTarget ? columns : columns.filter((column) => column.title !== t("place"));
 }

@@ -13,7 +13,7 @@ import { HistoryChart } from "../parts/history";
 import { Icon, Mark } from "../parts/icons";
 import { named, t } from "../text";
 import { forced } from "../theme";
-import { Accelerators, Families, Hero, Strata } from "./overview";
+import { Accelerators, Colours, Families, Hero, Strata } from "./overview";
 
 const SHOWN_ALERTS = 3;
 
@@ -58,10 +58,10 @@ function Board() {
     <>
       <Hero whole={sum(cells.value)} rods={48} />
       <Panel class="districts" title={t("byDistrict")}>
-        {hasMap() ? <DistrictMap width={600} height={600} /> : <DistrictTreemap />}
+        {hasMap() ? <DistrictMap width={430} height={460} /> : <DistrictTreemap />}
       </Panel>
       <div class="column">
-        <Panel class="tiers" title={t("byTier")} note={centre.value && t("unitTable", { version: centre.value.tableVersion })}><Strata /></Panel>
+        <Panel class="tiers" title={t("byTier")} note={centre.value && t("unitTable", { version: centre.value.tableVersion })} tools={<Colours />}><Strata /></Panel>
         {allowed.value?.totals && <Panel class="over-time" title={t("overTime")} note={t("lastDay")}><HistoryChart seconds={86_400} /></Panel>}
       </div>
       <div class="column">

@@ -64,7 +64,7 @@ function facts(row: Row): [Key, preact.ComponentChildren][] {
     ["priorityClass", row.priorityClass],
     ["algorithm", row.algorithm],
     ["variants", row.variants.join(", ")],
-    ["created", <Since at={row.created} />],
+    ["made", <Since at={row.created} />],
   ];
 }
 

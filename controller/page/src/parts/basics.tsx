@@ -122,7 +122,7 @@ export function Conditions({ rows }: { rows: Condition[] }) {
     <ul class="conditions">
       {rows.map((row) => (
         <li key={row.type}>
-          <Pill state={row.status === "True" ? "good" : row.status === "False" ? "warn" : "bad"}>{row.type}</Pill>
+          <Pill state={row.status === "True" ? "good" : row.status === "False" ? "warn" : "bad"}>{row.type}={row.status}</Pill>
           <b>{word(row.reason)}</b> <span>{row.message}</span> <Since at={row.since} />
         </li>
       ))}

@@ -1,5 +1,6 @@
 // Districts by their compute: on a map where positions are given, else as a treemap.
 
+import { signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { percent, units } from "../format";
 import { grouped, milli, sum, type Sum } from "../hardware";
@@ -57,11 +58,11 @@ function drawing(width: number, height: number): Drawn[] {
   return apart(rows, width, height);
 }
 
-const SIDE = 62;
+const SIDE = 60;
 const SMALLEST = 11;
 const LARGEST = 58;
-const NAME_HEIGHT = 34; // below a bubble that is too small to hold its name
-const NAME_HALF = 30;
+const NAME_HEIGHT = 38; // below a bubble that is too small to hold its name
+const NAME_HALF = 36;
 const ROUNDS = 160;
 
 /** Pushes bubbles and their names apart, a little in each round, the smaller one further. */
@@ -99,7 +100,12 @@ function reach(one: Drawn): number {
   return Math.max(one.radius + 3, NAME_HALF);
 }
 
-export function DistrictMap({ onPick, width = 640, height = 400 }: { onPick?: (code: string) => void; width?: number; height?: number }) {
+const phone = window.matchMedia("(max-width: 45rem)");
+const onPhone = signal(phone.matches);
+phone.addEventListener("change", (event) => (onPhone.value = event.matches));
+
+export function DistrictMap(props: { onPick?: (code: string) => void; width?: number; height?: number }) {
+  const { onPick, width = onPhone.value ? 370 : 640, height = 400 } = props;
   const rows = drawing(width, height);
   const hub = rows.reduce((best, row) => (row.radius > best.radius ? row : best), rows[0]!);
   return (
@@ -132,7 +138,7 @@ function Bubble({ row, onPick }: { row: Drawn; onPick: ((code: string) => void) 
       class="district"
       transform={`translate(${x} ${y})`}
       role={act ? "link" : "img"}
-      tabIndex={act ? 0 : undefined}
+      tabindex={act ? 0 : undefined} // in SVG only the attribute as HTML writes it counts
       onClick={act}
       onKeyDown={(event) => act && event.key === "Enter" && act()}
     >
@@ -140,8 +146,8 @@ function Bubble({ row, onPick }: { row: Drawn; onPick: ((code: string) => void) 
       <circle r={radius} />
       <circle class="whole" r={radius} />
       <circle class="ring" r={radius} transform="rotate(-90)" stroke-dasharray={`${around * share} ${around}`} />
-      <text y={inside(row) ? -1 : radius + 16}>{name}</text>
-      <text class="figure" y={inside(row) ? 16 : radius + 31}>{units(spot.size)}</text>
+      <text y={inside(row) ? -2 : radius + 18}>{name}</text>
+      <text class="figure" y={inside(row) ? 17 : radius + 34}>{units(spot.size)}</text>
     </g>
   );
 }
@@ -155,6 +161,7 @@ export function DistrictTreemap({ onPick }: { onPick?: (code: string) => void })
 
 function drawn(ink: Ink): Option {
   const all = spots().filter((spot) => spot.size > 0);
+  const city = all.reduce((total, spot) => total + spot.size, 0);
   const small = ink.rem * 0.85;
   return {
     animation: false,
@@ -170,13 +177,25 @@ function drawn(ink: Ink): Option {
         itemStyle: { borderColor: ink.panel, borderWidth: ink.rem / 6, gapWidth: ink.rem / 6, color: ink.line },
         data: all.map((spot) => ({
           id: spot.code,
-          name: `${districtName(spot.code)}\n${units(spot.size)} ${t("unitsShort")}\n${percent(spot.used, spot.size)} ${t("used")}`,
+          name: said(spot, city),
           value: spot.size,
           itemStyle: { color: mixed(ink, spot.used / spot.size) },
+          label: narrow(spot, city) ? { show: spot.size > city / 100, fontSize: small * 0.8, padding: 0 } : {},
         })),
       },
     ],
   };
+}
+
+function narrow(spot: Spot, city: number): boolean {
+  return spot.size < city * 0.15;
+}
+
+/** A narrow rectangle has room for a name and a bare number. */
+function said(spot: Spot, city: number): string {
+  const name = districtName(spot.code);
+  if (narrow(spot, city)) return `${name}\n${units(spot.size)}`;
+  return `${name}\n${units(spot.size)} ${t("unitsShort")}\n${percent(spot.used, spot.size)} ${t("used")}`;
 }
 
 /** The more is used, the stronger the colour. */
