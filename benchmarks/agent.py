@@ -293,7 +293,7 @@ def run(hub: Cluster, name: str, chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the figures as a table."""
+    """Print the figures as a table: of the first agent as soon as they are there, then of both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5, help="of idleness to measure over (default 5)")
     parser.add_argument("--pods", type=int, default=10, help="idle pods (default 10)")
@@ -302,7 +302,11 @@ def main() -> None:
     chosen = parser.parse_args()
     with Clusters("agent-bench") as clusters:
         hub = clusters.start("hub")
-        print(table({name: run(hub, name, chosen) for name in AGENTS if chosen.only in (None, name)}))
+        figures: dict[str, dict[str, Any]] = {}
+        for name in AGENTS:
+            if chosen.only in (None, name):
+                figures[name] = run(hub, name, chosen)
+                print(table(figures), flush=True)
 
 
 if __name__ == "__main__":
