@@ -13,6 +13,10 @@ class UnauthorizedError(ports.UnavailableError):
     """The hub does not accept who we say we are (401): certificate expired, revoked, or of another CA."""
 
 
+class SilenceError(ports.UnavailableError):
+    """Nothing came within the time allowed: a dead link, or a hub that hangs."""
+
+
 class ThrottledError(ports.UnavailableError):
     """The hub asks for patience (429, 503): `retry_after` in seconds, 0 where it did not say."""
 

@@ -14,7 +14,6 @@ from typing import AsyncIterator, Callable, Dict, List, Optional, Tuple, Union
 import h11
 
 from suanli_agent.link import clock, dial, errors
-from suanli_agent.pods import ports
 
 REQUEST_SECONDS = 15.0  # connect, send and read one answer; a slow satellite link needs about 5
 MAX_BODY_BYTES = 64 << 20  # a list of 110 pods is about 1 MiB; more than this is no answer of ours
@@ -105,7 +104,7 @@ class Client:
             return await asyncio.wait_for(self._exchange(method, path, body, content_type), seconds)
         except asyncio.TimeoutError as error:
             self.drop()
-            raise ports.UnavailableError(f"{self.url.authority}: no answer within {seconds:.0f} s") from error
+            raise errors.SilenceError(f"{self.url.authority}: no answer within {seconds:.0f} s") from error
 
     async def _exchange(self, method: str, path: str, body: bytes, content_type: str) -> bytes:
         generation = self._generation
@@ -136,7 +135,7 @@ class Client:
             connection, (status, headers) = await asyncio.wait_for(self._begin("GET", path, b"", JSON), seconds)
         except asyncio.TimeoutError as error:
             self.drop()
-            raise ports.UnavailableError(f"{self.url.authority}: no answer within {seconds:.0f} s") from error
+            raise errors.SilenceError(f"{self.url.authority}: no answer within {seconds:.0f} s") from error
         try:
             if status >= 400:
                 raise errors.of_status(status, await asyncio.wait_for(self._read(connection), seconds), headers)

@@ -10,7 +10,7 @@ from urllib import parse
 import msgspec
 
 from suanli_agent.core import objects
-from suanli_agent.link import events, http
+from suanli_agent.link import errors, events, http
 from suanli_agent.pods import ports
 
 
@@ -39,12 +39,21 @@ class Hub:
     def __init__(self, client: http.Client, outbox: events.Events) -> None:
         self._client, self._events = client, outbox
         self._slots: Optional[asyncio.Semaphore] = None
+        self._silences = 0
 
     async def _request(self, method: str, path: str, body: bytes = b"", kind: str = http.JSON) -> bytes:
         # Made when first used: before Python 3.10 a semaphore belongs to the loop in which it was made.
         self._slots = self._slots or asyncio.Semaphore(AT_ONCE)
+        before = self._silences
         async with self._slots:
-            return await self._client.request(method, path, body, kind)
+            # Those who wait behind a dead link must not try it one after the other: pods start from disk meanwhile.
+            if self._silences != before:
+                raise errors.SilenceError("the hub did not answer those who asked before")
+            try:
+                return await self._client.request(method, path, body, kind)
+            except errors.SilenceError:
+                self._silences += 1
+                raise
 
     async def get_config_map(self, namespace: str, name: str) -> bytes:
         """See ports.Hub."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from suanli_agent import settings, tasks
-from suanli_agent.link import backoff, dial, http, identity, link, pki, server
+from suanli_agent.link import backoff, dial, errors, http, identity, link, pki, server
 from suanli_agent.link import hub as hub_module
 from suanli_agent.pods import ports
 
@@ -171,3 +171,23 @@ async def test_pods_that_start_together_share_a_few_connections() -> None:
     asked = hub_module.Hub(Client(), None)  # type: ignore[arg-type]
     await asyncio.gather(*(asked.patch_pod_status("a", f"p{number}", {}) for number in range(110)))
     assert most == hub_module.AT_ONCE
+
+
+async def test_pods_behind_a_dead_link_do_not_try_it_one_after_the_other() -> None:
+    """After a reboot without a network 110 pods ask for what they need: they must start from disk, and soon."""
+    asked = 0
+
+    class Client:
+        async def request(self, *_asked: object) -> bytes:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0.01)
+            raise errors.SilenceError("no answer")
+
+    hub = hub_module.Hub(Client(), None)  # type: ignore[arg-type]
+    work = (hub.get_secret("a", f"s{number}") for number in range(110))
+    answers = await asyncio.gather(*work, return_exceptions=True)
+    assert all(isinstance(answer, ports.UnavailableError) for answer in answers)
+    assert asked <= 2 * hub_module.AT_ONCE
+    with pytest.raises(errors.SilenceError, match="no answer"):
+        await hub.get_secret("a", "later")  # who comes later tries again
