@@ -36,7 +36,8 @@ Requests = tuple[tuple[int, int], ...]  # (index of the resource, amount), by in
 BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
 CPU, MEMORY, EPHEMERAL, PODS = range(4)
 RANK, FREE = range(2)  # lines of Fleet.table: the ranks, then what is free of each resource
-LARGEST: Final = 2**62  # amounts above it are cut to it, lest sums overflow
+LARGEST: Final = 2**52  # no node counts for more of anything (4 PiB), lest sums over a thousand pods overflow
+MOST_PODS: Final = 2**31  # of one node: what fits all nodes together is a sum of it
 
 
 class _Pod:
@@ -207,6 +208,7 @@ class Fleet:
     def _resize(self, row: int, node: hardware.NodeFacts) -> None:
         """Take over what the node can give. Amounts below zero count as none."""
         amounts = {name: min(max(int(amount), 0), LARGEST) for name, amount in node.allocatable.items()}
+        amounts["pods"] = min(amounts.get("pods", 0), MOST_PODS)
         for name in amounts:
             self._resource(name)
         used = self.allocatable[:, row] - self.free[:, row]
@@ -232,16 +234,14 @@ class Fleet:
     def pack_requests(self, requests: Mapping[str, int]) -> Requests:
         """A pod's effective requests as the fleet keeps them; one pod slot is added where none is named.
 
-        Raises OverflowError for an amount that no node can have.
+        What is more than any node has is cut to just that.
         """
         key = tuple(sorted(requests.items()))
         packed = self._known_requests.get(key)
         if packed is None:
             amounts = {"pods": 1} | {name: amount for name, amount in key if amount}
-            if any(abs(amount) > LARGEST for amount in amounts.values()):
-                raise OverflowError(f"requests {dict(key)}: an amount is beyond 2^62")
-            packed = tuple(sorted((self._resource(name), amount) for name, amount in amounts.items()))
-            self._known_requests[key] = packed
+            found = ((self._resource(name), min(amount, LARGEST + 1)) for name, amount in amounts.items())
+            packed = self._known_requests[key] = tuple(sorted(found))
         return packed
 
     def pack_variant(self, variant: demand.Variant) -> Requests:
