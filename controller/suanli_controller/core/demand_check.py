@@ -6,6 +6,7 @@ from typing import Final
 from suanli_controller.core import demand, fleet
 
 LARGEST_COUNT: Final = 10_000_000  # replicas of one workload
+_LARGEST_AMOUNT: Final = 2**62
 _TARGET_OPERATORS: Final = ("In", "NotIn", "Exists")
 _NODE_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 _SPREAD_BY: Final = ("node", "cloud", "site", "district", "provider", "zone")
@@ -61,7 +62,7 @@ def _of_variant(variant: demand.Variant) -> Iterator[str]:
     for name, amount in variant.requests.items():
         if amount < 0:
             yield f"variants[{variant.name}].requests.{name}: {amount}: must not be below 0"
-        if amount > fleet.LARGEST:
+        if amount > _LARGEST_AMOUNT:
             yield f"variants[{variant.name}].requests.{name}: {amount}: no node can have more than 2^62"
     if not 0 <= variant.share_milli <= 1000:
         yield f"variants[{variant.name}].share_milli: {variant.share_milli}: must be 0 to 1000"

@@ -4,6 +4,7 @@ Made only when a share is first asked for; until then whole devices are counted 
 those of its first accelerator resource by name. Whole devices are taken from the first that are untouched.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -40,6 +41,15 @@ class Devices:
         self.milli[row, known:count] = WHOLE
         self.milli[row, count:] = 0
         self._count[row] = count
+
+    def change(self, row: int, asked: Iterable[tuple[int, bool]], count: int, device: int = -1) -> None:
+        """Take for `count` replicas, or give back where it is below 0, each (amount, whether it is a share)."""
+        for amount, share in asked:
+            for _ in range(abs(count)):
+                if count > 0:
+                    self.take(row, amount, share=share, device=device)
+                else:
+                    self.give(row, amount, share=share)
 
     def take(self, row: int, amount: int, *, share: bool, device: int = -1) -> None:
         """Take `amount` whole devices, or a share of `amount` milli from `device`, by default the tightest."""

@@ -7,13 +7,23 @@ Free capacity is allocatable less what pods request less what is assumed: handed
 bound. Not rebuilt for a decision: each change notes its row in a journal, and readers catch up from there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import columns, demand, devices, fleet_facts, hardware, journal, ledger, ranking
+from suanli_controller.core import (
+    columns,
+    demand,
+    devices,
+    fleet_facts,
+    fullness,
+    hardware,
+    journal,
+    ledger,
+    ranking,
+)
 from suanli_controller.core.fleet_facts import FACTS, GRADES, Owner, Target
 
 if TYPE_CHECKING:
@@ -22,13 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["GRADES", "LARGEST", "Fleet", "Owner", "Requests", "Target"]
 
 Requests = tuple[tuple[int, int], ...]  # (index of the resource, amount), by index, no zeros
-Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one unit of it)
 
 BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
 CPU, MEMORY, EPHEMERAL, PODS = range(4)
 RANK, FREE = range(2)  # lines of Fleet.table: the ranks, then what is free of each resource
-LARGEST: Final = 2**62  # amounts above it are cut to it, lest sums overflow
-_FEW: Final = 64  # newcomers above it are sorted in at once
+LARGEST: Final = 2**52  # no node counts for more of anything (4 PiB), lest sums over a thousand pods overflow
+MOST_PODS: Final = 2**31  # of one node: what fits all nodes together is a sum of it
 
 
 class _Pod:
@@ -70,10 +79,7 @@ class Fleet:
         self._shares: dict[int, int] = {}  # made-up resource of shares -> the resource of whole devices
         self.views: views.Views | None = None  # what decisions keep of this fleet; lives and dies with it
         self._minor: NDArray[np.int64] = np.zeros(self.capacity, np.int64)
-        self._weights: list[Weights] = []  # by row, shared by nodes of one size
-        self._weights_of: dict[Weights, Weights] = {}
-        self._weight_of: NDArray[np.float64] = np.zeros((len(BASE_RESOURCES), self.capacity))  # the same, for many
-        self._scored: list[int] = []  # the resources that have weight on some node
+        self._fullness = fullness.Fullness(len(BASE_RESOURCES), self.capacity)
         self._open = bytearray(self.capacity)
         self._order = ranking.NameOrder()
         self._unordered: list[int] = []
@@ -174,7 +180,7 @@ class Fleet:
         row = self.rows
         self.rows += 1
         self.names.append("")
-        self._weights.append(())
+        self._fullness.weights.append(())
         self._digests.append((0, 0))
         self._pods_on.append(0)
         return row
@@ -202,6 +208,7 @@ class Fleet:
     def _resize(self, row: int, node: hardware.NodeFacts) -> None:
         """Take over what the node can give. Amounts below zero count as none."""
         amounts = {name: min(max(int(amount), 0), LARGEST) for name, amount in node.allocatable.items()}
+        amounts["pods"] = min(amounts.get("pods", 0), MOST_PODS)
         for name in amounts:
             self._resource(name)
         used = self.allocatable[:, row] - self.free[:, row]
@@ -213,13 +220,7 @@ class Fleet:
             self.devices.resize(row, self._devices_of(row)[1])
             self._recount_devices(row)
         scored = [name for name in ("cpu", "memory", *node.hardware.accelerators) if amounts.get(name)]
-        share = {name: ranking.SCALE / (amounts[name] * len(scored)) for name in scored}
-        weights = tuple(sorted((self.resources[name], weight) for name, weight in share.items()))
-        self._weights[row] = self._weights_of.setdefault(weights, weights)
-        self._weight_of[:, row] = 0
-        for index, weight in weights:
-            self._weight_of[index, row] = weight
-        self._scored = sorted({*self._scored, *(index for index, _ in weights)})
+        self._fullness.weigh(row, {self.resources[name]: amounts[name] for name in scored})
         size = 31 - min(31, amounts.get("cpu", 0).bit_length())
         self._minor[row] = (size << ranking.SIZE_SHIFT) | (int(self._minor[row]) & ranking.NAME_MASK)
 
@@ -233,16 +234,14 @@ class Fleet:
     def pack_requests(self, requests: Mapping[str, int]) -> Requests:
         """A pod's effective requests as the fleet keeps them; one pod slot is added where none is named.
 
-        Raises OverflowError for an amount that no node can have.
+        What is more than any node has is cut to just that.
         """
         key = tuple(sorted(requests.items()))
         packed = self._known_requests.get(key)
         if packed is None:
             amounts = {"pods": 1} | {name: amount for name, amount in key if amount}
-            if any(abs(amount) > LARGEST for amount in amounts.values()):
-                raise OverflowError(f"requests {dict(key)}: an amount is beyond 2^62")
-            packed = tuple(sorted((self._resource(name), amount) for name, amount in amounts.items()))
-            self._known_requests[key] = packed
+            found = ((self._resource(name), min(amount, LARGEST + 1)) for name, amount in amounts.items())
+            packed = self._known_requests[key] = tuple(sorted(found))
         return packed
 
     def pack_variant(self, variant: demand.Variant) -> Requests:
@@ -362,11 +361,12 @@ class Fleet:
         return True
 
     def _deduct(self, row: int, requests: Requests, count: int, device: int = -1) -> None:
-        if self.devices is not None:
-            self._deduct_devices(self.devices, row, requests, count, device)
-            return
         for index, amount in requests:
-            self._free[index][row] -= amount * count
+            if index not in self._shares:
+                self._free[index][row] -= amount * count
+        if self.devices is not None:
+            self._take_devices(self.devices, row, requests, count, device)
+            self._recount_devices(row)
 
     # Devices
 
@@ -397,23 +397,12 @@ class Fleet:
         self, table: devices.Devices, row: int, requests: Requests, count: int, device: int = -1
     ) -> None:
         own = self._devices_of(row)[0]
-        for index, amount in requests:
-            share = index in self._shares
-            if index == own or (share and self._shares[index] == own):
-                for _ in range(abs(count)):
-                    if count > 0:
-                        table.take(row, amount, share=share, device=device)
-                    else:
-                        table.give(row, amount, share=share)
-
-    def _deduct_devices(
-        self, table: devices.Devices, row: int, requests: Requests, count: int, device: int
-    ) -> None:
-        for index, amount in requests:
-            if index not in self._shares:
-                self._free[index][row] -= amount * count
-        self._take_devices(table, row, requests, count, device)
-        self._recount_devices(row)
+        asked = [
+            (amount, index in self._shares)
+            for index, amount in requests
+            if index == own or self._shares.get(index) == own
+        ]
+        table.change(row, asked, count, device)
 
     def _recount_devices(self, row: int) -> None:
         own, _ = self._devices_of(row)
@@ -437,10 +426,7 @@ class Fleet:
         for index, amount in requests:
             asked[FREE + index, 0] = amount
         now -= asked * counts
-        score = float(ranking.SCALE)
-        for index in self._scored:  # in the order of `touch`, so that both round alike
-            score = score - now[FREE + index] * self._weight_of[index].take(rows)
-        fill = np.minimum(np.maximum(score, 0), ranking.SCALE - 1).astype(np.int64) << ranking.SCORE_SHIFT
+        fill = self._fullness.of_many(rows, now[FREE:]) << ranking.SCORE_SHIFT
         minor = self._minor.take(rows)
         now[RANK] = fill | minor
         self.table[:, rows] = now
@@ -451,10 +437,7 @@ class Fleet:
     def touch(self, row: int) -> None:
         """Rank a row anew after a change to what is free there, and tell the readers."""
         if self._open[row]:
-            free, score = self._free, float(ranking.SCALE)
-            for index, weight in self._weights[row]:
-                score -= free[index][row] * weight
-            fill = min(max(int(score), 0), ranking.SCALE - 1)
+            fill = self._fullness.of(row, self._free)
             self._rank[row] = (fill << ranking.SCORE_SHIFT) | self._minors[row]
         else:
             self._rank[row] = ranking.CLOSED
@@ -465,27 +448,15 @@ class Fleet:
         if not self._unordered:
             return
         fresh, self._unordered = self._unordered, []
-        if len(fresh) > _FEW or not all(self._insert(row) for row in fresh):
-            self._renumber(fresh)
-
-    def _insert(self, row: int) -> bool:
-        number = self._order.insert(self._key(row))
-        if number is not None:
-            self._name(row, number)
-        return number is not None
-
-    def _renumber(self, fresh: Iterable[int]) -> None:
-        known = set(self._order.keys)
-        for key, number in self._order.renumber([key for row in fresh if (key := self._key(row)) not in known]):
-            self._name(self.row_of[key], number)
-        self.version += 1
+        numbers, anew = self._order.take_in([self._key(row) for row in fresh])
+        for key, number in numbers:
+            row = self.row_of[key]
+            self._minors[row] = self._minors[row] & ~ranking.NAME_MASK | (ranking.NAME_MASK - number)
+            self.touch(row)
+        self.version += anew
 
     def _key(self, row: int) -> tuple[str, str]:
         return self.targets[self.target_of[row]].ref, self.names[row]
-
-    def _name(self, row: int, number: int) -> None:
-        self._minors[row] = self._minors[row] & ~ranking.NAME_MASK | (ranking.NAME_MASK - number)
-        self.touch(row)
 
     # Room for more
 
@@ -495,7 +466,7 @@ class Fleet:
             index = self.resources[name] = len(self.resources)
             line = np.zeros((1, self.capacity), np.int64)
             self.table = np.concatenate([self.table, line])
-            self._weight_of = np.concatenate([self._weight_of, line.astype(np.float64)])
+            self._fullness.add_resource()
             self.allocatable = np.concatenate([self.allocatable, line])
             self.version += 1
             self._bind()
@@ -504,7 +475,7 @@ class Fleet:
     def _grow(self, capacity: int) -> None:
         more = capacity - self.capacity
         self.allocatable = np.pad(self.allocatable, ((0, 0), (0, more)))
-        self._weight_of = np.pad(self._weight_of, ((0, 0), (0, more)))
+        self._fullness.grow(capacity)
         self.table = np.pad(self.table, ((0, 0), (0, more)))
         self.table[:FREE, -more:] = ranking.CLOSED
         for name in ("present", "node_ready", "node_cordoned", "accelerated", "target_of", "_minor"):

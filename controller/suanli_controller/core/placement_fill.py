@@ -56,25 +56,29 @@ class Filling:
         """
         surveys = [view.survey() for view in self.known.variants]
         rooms, keys = [room for room, _ in surveys], [key for _, key in surveys]
-        for variant, build in enumerate(self.demand.ask.variants):
-            if (
-                build.quota is not None and self._given_to(variant) >= build.quota
-            ):  # leaves its nodes to the others
-                rooms[variant][:] = keys[variant][:] = 0
-        for variant, room in enumerate(rooms[1:], 1):
-            free = np.add.reduce(rooms[:variant]) == 0
-            room *= free  # noqa: PLW2901 - in place
-            keys[variant] *= free
-        if (
-            only is not None or self.closed is not self.known.statics.shut
-        ):  # nodes of shut targets are closed anyway
-            shut = self.closed if only is None else np.arange(len(self.closed)) != only
-            among = self.known.candidates
-            for cell, target in enumerate(among.targets):
-                if shut[target]:
-                    for values in (*rooms, *keys):
-                        values[among.slice_of(cell)] = 0
+        if self.known.bounded or len(rooms) > 1:
+            self._first_come(rooms, keys)
+        if only is not None:
+            self._shut(rooms, keys, np.arange(len(self.closed)) != only)
+        elif self.closed is not self.known.statics.shut:  # the nodes of those are closed anyway
+            self._shut(rooms, keys, self.closed)
         return rooms, keys
+
+    def _first_come(self, rooms: Sequence[Ints], keys: Sequence[Ints]) -> None:
+        """Leave each node to the first variant that has room there, and quota left."""
+        taken = np.zeros(len(rooms[0]), np.bool_)
+        for variant, build in enumerate(self.demand.ask.variants):
+            used_up = build.quota is not None and self._given_to(variant) >= build.quota
+            for values in (rooms[variant], keys[variant]):
+                values[taken | used_up] = 0
+            taken |= rooms[variant] > 0
+
+    def _shut(self, rooms: Sequence[Ints], keys: Sequence[Ints], shut: columns.Mask) -> None:
+        among = self.known.candidates
+        for cell, target in enumerate(among.targets):
+            if shut[target]:
+                for values in (*rooms, *keys):
+                    values[among.slice_of(cell)] = 0
 
     def _given_to(self, variant: int) -> int:
         return sum(count for (_, build), count in self.given.items() if build == variant)

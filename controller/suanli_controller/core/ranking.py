@@ -5,7 +5,6 @@ scores (they are told apart in millionths) go to the smaller node by cores, then
 """
 
 import bisect
-from collections.abc import Iterable
 from typing import Final
 
 SCALE: Final = 1 << 20  # a score of one: nothing of the node is free
@@ -18,21 +17,38 @@ RANK_BITS: Final = 52  # of a rank; what is above them is for constraints
 UPPER_SHIFT: Final = RANK_BITS - 7  # where a score of at most 127 stands that goes before fullness
 SCORE_BITS_GIVEN_UP: Final = RANK_BITS - UPPER_SHIFT + SIZE_SHIFT  # fullness is told less finely then
 CLOSED: Final = -(1 << 62)  # a node that takes nothing
+_FEW: Final = 64  # newcomers above it are sorted in at once
+
+Key = tuple[str, str]  # target, node
 
 
 class NameOrder:
     """Gives each row a number that orders rows by key, with gaps so that newcomers rarely renumber the others."""
 
     def __init__(self) -> None:
-        self.keys: list[tuple[str, str]] = []
+        self.keys: list[Key] = []
         self._numbers: list[int] = []
 
-    def remove(self, key: tuple[str, str]) -> None:
+    def remove(self, key: Key) -> None:
         at = bisect.bisect_left(self.keys, key)
         del self.keys[at], self._numbers[at]
 
-    def insert(self, key: tuple[str, str]) -> int | None:
-        """The number between the neighbours'; None where there is no gap left and `renumber` is due."""
+    def take_in(self, fresh: list[Key]) -> tuple[list[tuple[Key, int]], bool]:
+        """Newcomers with their numbers; all keys with theirs (and true) where there are many, or no gap is left."""
+        if len(fresh) <= _FEW:
+            numbers = []
+            for key in fresh:
+                number = self._insert(key)
+                if number is None:
+                    break
+                numbers.append((key, number))
+            else:
+                return numbers, False
+        known = set(self.keys)
+        return self._renumber([key for key in fresh if key not in known]), True
+
+    def _insert(self, key: Key) -> int | None:
+        """The number between the neighbours'; None where there is no gap left."""
         at = bisect.bisect_left(self.keys, key)
         low = self._numbers[at - 1] if at else 0
         high = self._numbers[at] if at < len(self._numbers) else NAME_MASK
@@ -40,9 +56,8 @@ class NameOrder:
         self._numbers.insert(at, (low + high) // 2)
         return (low + high) // 2 if high - low > 1 else None
 
-    def renumber(self, added: list[tuple[str, str]]) -> Iterable[tuple[tuple[str, str], int]]:
-        """Take in many keys at once and number all anew: each key with its number."""
+    def _renumber(self, added: list[Key]) -> list[tuple[Key, int]]:
         self.keys = sorted([*self.keys, *added])
         gap = NAME_MASK // (len(self.keys) + 1)
         self._numbers = [gap * (place + 1) for place in range(len(self.keys))]
-        return zip(self.keys, self._numbers, strict=True)
+        return list(zip(self.keys, self._numbers, strict=True))

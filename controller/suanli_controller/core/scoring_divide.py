@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Sequence
 
 
-def webster(replicas: int, weights: Sequence[int], room: Sequence[int], given: Sequence[int] = ()) -> list[int]:
+def webster(replicas: int, weights: list[int], room: Sequence[int], given: Sequence[int] = ()) -> list[int]:
     """Share out up to `replicas` in proportion to `weights`, at most `room` to each; what each gets.
 
     `given` is what each has already; it counts towards its part. Equal claims go to the first. Places with weight
@@ -35,12 +35,19 @@ def webster(replicas: int, weights: Sequence[int], room: Sequence[int], given: S
     return got
 
 
-def _head_start(replicas: int, weights: Sequence[int], room: Sequence[int], held: Sequence[int]) -> list[int]:
-    """What each surely gets, so that thousands need not be counted out one by one: the exact part less two."""
-    total = sum(weights)
-    if replicas < 4 * len(weights) or any(held) or not total:
+def _head_start(replicas: int, weights: list[int], room: Sequence[int], held: Sequence[int]) -> list[int]:
+    """What each surely gets, so that thousands need not be counted out one by one.
+
+    Webster's method rounds weight / d to the nearest, for some d. All together are `replicas`, so with n places
+    total / d is at least replicas - n / 2, and none gets less than weight x (replicas - n / 2) / total - 1 / 2.
+    """
+    total, places = sum(weights), len(weights) - weights.count(0)
+    if replicas < places or any(held) or not total:
         return [0] * len(weights)
-    return [min(most, max(0, replicas * weight // total - 2)) for weight, most in zip(weights, room, strict=True)]
+    most = 2 * replicas - places
+    return [
+        min(fits, max(0, (most * each - total) // (2 * total))) for fits, each in zip(room, weights, strict=True)
+    ]
 
 
 def surplus(replicas: int, weights: Sequence[int], held: Sequence[int]) -> list[int]:

@@ -431,3 +431,22 @@ def test_a_build_whose_quota_is_used_up_leaves_its_nodes_to_the_next() -> None:
     where = fleets.of([fleets.cloud("a")], [fleets.node("n0", cpu=8)])
     decision = placement.place(where, [demand.Demand("w", fleets.ask(*builds), 5)])[0]
     assert [(each.variant, each.replicas) for each in decision.placements] == [("first", 2), ("second", 3)]
+
+
+def test_nodes_without_a_sensible_limit_on_pods_are_counted_without_overflow() -> None:
+    nodes = [fleets.node(f"n{number}", f"Cloud/{'ab'[number % 2]}", pods=2**60) for number in range(40)]
+    where = fleets.of([fleets.cloud("a"), fleets.cloud("b")], nodes)
+    decision = placement.place(where, [demand.Demand("w", fleets.ask(fleets.variant(cpu=0, memory=0)), 1000)])[0]
+    assert fleets.counts(decision) == {"Cloud/a": 500, "Cloud/b": 500}
+
+
+def test_pods_that_request_more_than_any_node_has_leave_nothing_and_overflow_nothing() -> None:
+    where = fleets.of([fleets.cloud("a")], [fleets.node("n0"), fleets.node("n1")])
+    for number in range(500):
+        where.set_pod(f"pod-{number}", "Cloud/a", "n0", {"cpu": 2**60})
+    decision = placement.place(where, [demand.Demand("w", fleets.ask(), 20)])[0]
+    assert decision.placements[0].nodes == (("n1", 8),)
+    assert fleets.reasons(decision) == [(names.INSUFFICIENT_CPU, 2)]
+    for number in range(500):
+        where.remove_pod(f"pod-{number}")
+    assert where.free[0, where.row_of["Cloud/a", "n0"]] == 8000
