@@ -115,7 +115,7 @@ class Filling:
             if divide is demand.Divide.AGGREGATED:
                 shares = self._together(wanted, [cells.target[cell] for cell in places], room)
             else:
-                held = self._held(cells, places)
+                held = self._held(cells, places) if self.given else [0] * len(places)
                 shares = scoring_divide.webster(wanted, _sums(room, held), room, held)
             for cell, share in zip(places, shares, strict=True):
                 got[cell] = share
