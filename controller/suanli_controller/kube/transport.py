@@ -20,7 +20,7 @@ import aiohttp
 import prometheus_client
 import yarl
 
-from suanli_controller.kube import connection, credentials, errors, metrics, wire
+from suanli_controller.kube import connection, credentials, errors, metrics
 
 JSON = "application/json"
 
@@ -37,7 +37,7 @@ class Settings:
 
     connect_seconds: float = 5.0  # TCP and TLS together; a city's links answer in milliseconds
     request_seconds: float = 30.0  # whole request with its answer; half of the API server's own limit of 60
-    connections: int = 64  # at once to one API server, and as many for lists and watches
+    connections: int = 64  # at once to one API server, watches included
     page_size: int = 1000  # objects in one page of a list: 4 MB of nodes, 10 ms to decode
     user_agent: str = "suanli-controller"
 
@@ -52,22 +52,6 @@ class _Call:
     headers: Mapping[str, str]
     body: bytes | None
     limit: aiohttp.ClientTimeout
-
-    @property
-    def target(self) -> str:
-        return f"{self.path}?{_encoded(tuple(self.query.items()))}" if self.query else self.path
-
-    def proved(self, credential: credentials.Credential) -> Mapping[str, str]:
-        """The headers, and who we are."""
-        if not credential.token:
-            return self.headers
-        return {**self.headers, "Authorization": f"Bearer {credential.token}"}
-
-
-@functools.lru_cache(maxsize=256)
-def _encoded(query: tuple[tuple[str, str], ...]) -> str:
-    """Nearly all requests have one of a dozen queries."""
-    return urlencode(query)
 
 
 @functools.cache
@@ -101,18 +85,13 @@ class Transport:
         self.guard: Callable[[], None] | None = None
         self.last_contact: float | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._pool: wire.Pool | None = None
-        self._closed = False
         self._streams: set[Stream] = set()
         self._ssl: tuple[credentials.Credential, ssl.SSLContext | bool] | None = None
 
     async def close(self) -> None:
         """Close every connection, watches included."""
-        self._closed = True
         for stream in self._streams:
             stream.break_off()  # aiohttp would leave its reader waiting for ever
-        if self._pool is not None:
-            self._pool.close()
         if self._session is not None:
             await self._session.close()
 
@@ -134,78 +113,40 @@ class Transport:
         if body is not None and self.guard is not None:
             self.guard()
         headers = {"Accept": accept} if body is None else {"Accept": accept, "Content-Type": content_type}
-        call = _Call(verb, path, query, headers, body, self._limit(timeout))
-        if self.connection.proxy:
-            return await self._answer(verb, lambda: self._by_session(call, _whole))
-        return await self._answer(verb, lambda: self._by_wire(call))
+        return await self._answer(_Call(verb, path, query, headers, body, self._limit(timeout)), _whole)
 
     async def list_body(self, path: str, query: Mapping[str, str], accept: str, begun: Begun | None) -> bytes:
         """The answer to a list, as `request` gives it; `begun` hears its first bytes before the rest has come."""
         call = _Call("LIST", path, query, {"Accept": accept}, None, self._limit(0.0))
-        read = functools.partial(_begun_first, begun) if begun else _whole
-        return await self._answer(call.verb, lambda: self._by_session(call, read))
+        return await self._answer(call, functools.partial(_begun_first, begun) if begun else _whole)
 
     def _limit(self, seconds: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(
             total=seconds or self.settings.request_seconds, sock_connect=self.settings.connect_seconds
         )
 
-    async def _answer(self, verb: str, once: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _answer(self, call: _Call, read: _Read) -> bytes:
         began = time.perf_counter()
         try:
-            answer = await self._attempt(once)
+            answer = await self._attempt(call, read)
         except errors.KubeError as error:
-            metrics.REQUESTS.labels(verb, str(getattr(error, "code", 0))).inc()
+            metrics.REQUESTS.labels(call.verb, str(getattr(error, "code", 0))).inc()
             raise
-        answered, seconds = _counters(verb)
+        answered, seconds = _counters(call.verb)
         answered.inc()
         seconds.observe(time.perf_counter() - began)
         return answer
 
-    async def _attempt(self, once: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _attempt(self, call: _Call, read: _Read) -> bytes:
         try:
-            return await once()
+            async with self._open(call) as response:
+                return await read(response)
         except errors.Unauthorized:
             # Not processed, so safe to send again; a token that was renewed meanwhile is worth one more try.
             if not await self._renewed():
                 raise
-        return await once()
-
-    async def _by_session(self, call: _Call, read: _Read) -> bytes:
         async with self._open(call) as response:
             return await read(response)
-
-    async def _by_wire(self, call: _Call) -> bytes:
-        credential = await self.connection.source.current()
-        context = self._context(credential)
-        try:
-            async with asyncio.timeout(call.limit.total):
-                answer = await self._opened_pool().send(
-                    _METHODS.get(call.verb, call.verb),
-                    call.target,
-                    {"User-Agent": self.settings.user_agent, **call.proved(credential)},
-                    call.body,
-                    context=context if isinstance(context, ssl.SSLContext) else None,
-                    connect_seconds=self.settings.connect_seconds,
-                )
-        except (TimeoutError, OSError) as error:
-            raise unreachable(self.connection.server, error) from error
-        self.last_contact = time.monotonic()
-        if answer.status >= 300:
-            raise errors.from_response(answer.status, answer.body, answer.headers)
-        return answer.body
-
-    def _opened_pool(self) -> wire.Pool:
-        if self._closed:
-            raise wire.Closed("the client was closed")
-        if self._pool is None:
-            self._pool = wire.Pool(
-                self.connection.server,
-                limit=self.settings.connections,
-                make_socket=_socket,
-                server_name=self.connection.tls_server_name,
-            )
-        return self._pool
 
     async def _renewed(self) -> bool:
         before = await self.connection.source.current()
@@ -239,12 +180,16 @@ class Transport:
     async def _open(self, call: _Call) -> AsyncIterator[aiohttp.ClientResponse]:
         way = self.connection
         credential = await way.source.current()
+        headers = call.headers
+        if credential.token:
+            headers = {**headers, "Authorization": f"Bearer {credential.token}"}
+        tail = f"?{urlencode(call.query)}" if call.query else ""
         try:
             async with self._opened_session().request(
                 _METHODS.get(call.verb, call.verb),
-                yarl.URL(f"{way.server}{call.target}", encoded=True),
+                yarl.URL(f"{way.server}{call.path}{tail}", encoded=True),
                 data=call.body,
-                headers=call.proved(credential),
+                headers=headers,
                 timeout=call.limit,
                 ssl=self._context(credential),
                 server_hostname=way.tls_server_name or None,
@@ -260,7 +205,7 @@ class Transport:
             raise unreachable(way.server, error) from error
 
     def _opened_session(self) -> aiohttp.ClientSession:
-        if self._closed:
+        if self._session is not None and self._session.closed:
             raise _closed()
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -357,9 +302,8 @@ def _untrusted(error: Any) -> str:
 _WHY: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (TimeoutError, lambda _: "no answer in time"),
     ((aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError), _untrusted),
-    ((aiohttp.ClientConnectorDNSError, socket.gaierror), lambda _: "its name cannot be looked up"),
+    (aiohttp.ClientConnectorDNSError, lambda _: "its name cannot be looked up"),
     (aiohttp.ServerDisconnectedError, lambda _: "it closed the connection"),
-    ((wire.Closed, wire.Malformed), str),
     (aiohttp.ClientHttpProxyError, lambda error: f"the proxy answered {error.status}"),
     (OSError, lambda error: (error.strerror or type(error).__name__).lower()),
 )
