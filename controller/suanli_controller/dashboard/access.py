@@ -189,8 +189,11 @@ class Access:
         """
         key = person.fingerprint
         known = self._known.get(key)
-        if known is None or time.monotonic() - known.asked_at >= self.settings.recheck_seconds:
+        age = time.monotonic() - known.asked_at if known else 0.0
+        if known is None or age >= self.settings.recheck_seconds:
             known = await self._ask_again(person, key, known)
+        elif age >= self.settings.recheck_seconds / 2 and time.monotonic() >= self._silent_until:
+            self._task(person, key)  # asked ahead, so that who asks all the time never waits for it
         if known.rights == rights.Rights():
             raise NothingToSeeError(
                 f"{person.user.username} may not get computecentres nor list clouds on the hub"
@@ -220,8 +223,8 @@ class Access:
 
     def _asked(self, key: str, task: asyncio.Task[_Known]) -> None:
         self._asking.pop(key, None)
-        if not task.cancelled():
-            task.exception()  # looked at, though nobody may wait for it any more
+        if not task.cancelled() and task.exception() is not None:
+            self._silent_until = time.monotonic() + _SILENCE_SECONDS
 
     async def _remember(self, person: Person, key: str) -> _Known:
         fresh = _Known(await self._ask(person.user), time.monotonic())
