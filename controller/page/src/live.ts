@@ -112,12 +112,24 @@ setInterval(() => link.value === "open" && readSession(), KEEP_SESSION_MS);
 function connect(): void {
   clearTimeout(retry);
   socket?.close();
-  const address = location.origin.replace(/^http/, "ws") + "/api/v1/live";
+  const address = location.origin.replace(/^http/, "ws") + "/api/v1/live?compress=gzip";
   const mine = (socket = new WebSocket(address));
   sequence = -1;
   listenForSilence();
-  mine.onmessage = (event) => mine === socket && take(JSON.parse(event.data as string) as LiveFrame);
+  let taken = Promise.resolve(); // in order, though those that come compressed take a moment longer
+  mine.onmessage = (event: MessageEvent<string | Blob>) => {
+    const text = textOf(event.data);
+    taken = taken.then(async () => {
+      const frame = JSON.parse(await text) as LiveFrame;
+      if (mine === socket) take(frame);
+    });
+  };
   mine.onclose = (event) => mine === socket && closed(event.code);
+}
+
+async function textOf(data: string | Blob): Promise<string> {
+  if (typeof data === "string") return data;
+  return new Response(data.stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
 function listenForSilence(): void {

@@ -169,7 +169,7 @@ async def _live(socket: WebSocket) -> None:
         mine = await state.access.rights_of(person)
         signing.check_told(state.replica)
         await socket.accept()
-        client = state.live.join(mine)
+        client = state.live.join(mine, takes_gzip=socket.query_params.get("compress") == "gzip")
     except access.NotSignedInError as error:
         await _refuse(socket, CLOSED_SIGNED_OUT, str(error))
     except access.NothingToSeeError as error:
@@ -208,7 +208,7 @@ async def _serve(socket: WebSocket, client: live.Client, person: access.Person) 
 
 async def _send(socket: WebSocket, client: live.Client) -> None:
     while (frame := await client.queue.get()) is not None:
-        await socket.send_text(frame)
+        await (socket.send_bytes(frame) if isinstance(frame, bytes) else socket.send_text(frame))
     await socket.close(CLOSED_TOO_SLOW, "could not keep up")
 
 

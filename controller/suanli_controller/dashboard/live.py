@@ -5,6 +5,8 @@ snapshot.
 """
 
 import asyncio
+import functools
+import gzip
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 _MOST_NAMED = 200  # keys of touched rows in a frame; more is "everything"
+_LARGE = 32_768  # characters; 100 clouds are half a million, and compress to a tenth
+_LEVEL = 3  # of gzip: 9 takes five times as long for a twentieth less
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +38,31 @@ class TooManyClientsError(Exception):
     """The limit of live clients is reached."""
 
 
+class Frame:
+    """One frame as it is sent to many."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @functools.cached_property
+    def packed(self) -> str | bytes:
+        """The same for who takes gzip: bytes where it is large."""
+        return gzip.compress(self.text.encode(), _LEVEL, mtime=0) if len(self.text) >= _LARGE else self.text
+
+
 class Client:
-    """One browser: frames to send, in order. None at the end: it is cut off."""
+    """One browser: frames to send, in order, large ones as gzip where it takes that. None at the end: it is cut off."""
 
-    def __init__(self, mine: rights.Rights, backlog: int) -> None:
+    def __init__(self, mine: rights.Rights, backlog: int, *, takes_gzip: bool = False) -> None:
         self.rights = mine
-        self.queue: asyncio.Queue[str | None] = asyncio.Queue(backlog)
+        self.queue: asyncio.Queue[str | bytes | None] = asyncio.Queue(backlog)
+        self._takes_gzip = takes_gzip
 
-    def offer(self, frame: str) -> bool:
+    def offer(self, frame: Frame) -> bool:
         """Whether there was room."""
         if self.queue.full():
             return False
-        self.queue.put_nowait(frame)
+        self.queue.put_nowait(frame.packed if self._takes_gzip else frame.text)
         return True
 
     def end(self) -> None:
@@ -73,7 +90,9 @@ class Live:
         self._held = held
         self._clients: set[Client] = set()
         self._shown: dict[rights.Rights, _Shown] = {}
-        self._snapshots: dict[rights.Rights, str] = {}  # encoded since the last tick: browsers come back together
+        self._snapshots: dict[
+            rights.Rights, Frame
+        ] = {}  # encoded since the last tick: browsers come back together
         self._pending = replica.Change()
         self._flipped = False
 
@@ -82,14 +101,14 @@ class Live:
         self._pending.merge(change)
         self._flipped |= not change
 
-    def join(self, mine: rights.Rights) -> Client:
+    def join(self, mine: rights.Rights, *, takes_gzip: bool = False) -> Client:
         """A new client, its snapshot queued.
 
         Raises TooManyClientsError.
         """
         if len(self._clients) >= self.settings.clients:
             raise TooManyClientsError(f"{self.settings.clients} live clients are the limit")
-        client = Client(mine, self.settings.backlog)
+        client = Client(mine, self.settings.backlog, takes_gzip=takes_gzip)
         if mine not in self._snapshots:
             self._snapshots[mine] = self._encode(self._snapshot(mine))
         client.offer(self._snapshots[mine])
@@ -133,7 +152,7 @@ class Live:
         return any(alerts.of(self._held, mine, now) != shown.alerts for mine, shown in self._shown.items())
 
     def _send(self, make: Callable[[rights.Rights], msgspec.Struct]) -> None:
-        frames: dict[rights.Rights, str] = {}
+        frames: dict[rights.Rights, Frame] = {}
         for client in list(self._clients):
             if client.rights not in frames:
                 frames[client.rights] = self._encode(make(client.rights))
@@ -142,9 +161,9 @@ class Live:
                 self.leave(client)
                 client.end()
 
-    def _encode(self, frame: msgspec.Struct) -> str:
+    def _encode(self, frame: msgspec.Struct) -> Frame:
         metrics.LIVE_FRAMES.inc()
-        return _encoder.encode(frame).decode()
+        return Frame(_encoder.encode(frame).decode())
 
     def freshness(self) -> answers.Freshness:
         return answers.Freshness(

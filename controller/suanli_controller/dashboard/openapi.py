@@ -23,7 +23,8 @@ _DESCRIPTION = (
     "what one may read on the hub.\n\n"
     "Live updates: a WebSocket at `/api/v1/live` (same cookie). The first frame is a LiveSnapshot, each later "
     "one a LiveDelta or LiveBeat. A delta's `sequence` is the last one plus 1, a beat's is the last one; any "
-    "other means that a frame was missed: connect again."
+    "other means that a frame was missed: connect again. With `?compress=gzip` large frames come as binary "
+    "messages, compressed."
 )
 
 

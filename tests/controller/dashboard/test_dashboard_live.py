@@ -1,5 +1,6 @@
 """Live frames: whoever applies them holds what the API would answer, and nobody sees beyond their rights."""
 
+import gzip
 from typing import Any
 
 import msgspec
@@ -147,3 +148,18 @@ def test_an_alert_that_comes_by_the_clock_is_a_delta_of_its_own(shown: Shown, le
     ticker.tick(beat=True)
     (delta,) = _frames(client)
     assert (delta.sequence, [alert.reason for alert in delta.alerts]) == (before + 1, ["CredentialExpires"])
+
+
+def test_large_frames_are_compressed_once_for_who_takes_gzip(
+    shown: Shown, leader: board.Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They say the same; small ones come as text to all."""
+    monkeypatch.setattr(live, "_LARGE", 500)
+    takers = [shown[0].join(ALL, takes_gzip=True) for _ in range(2)]
+    plain = shown[0].join(ALL)
+    first, second = (client.queue.get_nowait() for client in takers)
+    assert isinstance(first, bytes)
+    assert first is second
+    assert gzip.decompress(first).decode() == plain.queue.get_nowait()
+    shown[0].tick(beat=True)
+    assert takers[0].queue.get_nowait() == plain.queue.get_nowait()
