@@ -1,14 +1,14 @@
 // The frame around every page: navigation, freshness, language, appearance, and what is shown when nobody is signed in.
 
-import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { lazy, LocationProvider, Route, Router, useLocation } from "preact-iso";
 import { duration } from "./format";
-import { age, alerts, allowed, centre, link, loaded, session, signOut, stale, waiting } from "./live";
+import { age, alerts, allowed, centre, link, session, signOut, stale } from "./live";
 import { Overview } from "./pages/overview";
 import { SignIn } from "./pages/sign-in";
 import { Icon, Mark } from "./parts/icons";
-import { Message, Skeleton } from "./parts/basics";
+import { Message } from "./parts/basics";
+import { Fresh } from "./parts/loaded";
 import { type Key, language, named, t } from "./text";
 import { nextTheme, theme } from "./theme";
 
@@ -105,13 +105,6 @@ function NotFound() {
   );
 }
 
-/** Its children once there is something to show. */
-export function Loaded({ children }: { children: ComponentChildren }) {
-  if (loaded.value) return <>{children}</>;
-  if (!waiting.value) return <Skeleton rows={9} />;
-  return <Message title={t("waitingTitle")}>{t(waiting.value === "link" ? "waitingLink" : "waitingController")}</Message>;
-}
-
 function Side({ title, path }: { title: string; path: string }) {
   const here = (entry: Entry) => (entry.path === "/" ? path === "/" : path === entry.path || path.startsWith(entry.path + "/"));
   return (
@@ -140,12 +133,6 @@ function Side({ title, path }: { title: string; path: string }) {
       </ul>
     </nav>
   );
-}
-
-export function Fresh() {
-  const state = !loaded.value ? "idle" : stale.value ? "bad" : "good";
-  const text = !loaded.value ? t(waiting.value ? "waitingTitle" : "loading") : stale.value ? duration(age.value) : t("live");
-  return <span class={`fresh ${state}`}><i aria-hidden="true" />{text}</span>;
 }
 
 function Top() {

@@ -2,7 +2,6 @@
 
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { Loaded } from "../app";
 import { cores, number, percent, permille, pflops, units } from "../format";
 import { accelerators, grouped, hue, milli, parts, pretty, type Sum, sum } from "../hardware";
 import { alerts, allowed, cells, centre, counts } from "../live";
@@ -11,6 +10,7 @@ import { AlertList } from "../parts/alert-list";
 import { Kubectl, Message, Panel } from "../parts/basics";
 import { DistrictMap, DistrictTreemap, hasMap } from "../parts/districts";
 import { HistoryChart, SPANS } from "../parts/history";
+import { Loaded } from "../parts/loaded";
 import { Rods } from "../parts/rods";
 import { type Key, t } from "../text";
 

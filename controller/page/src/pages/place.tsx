@@ -1,7 +1,6 @@
 // One cloud or one edge site: what it is, what it has by class, its nodes, what runs there.
 
 import { useRoute } from "preact-iso";
-import { Loaded } from "../app";
 import { useAddress } from "../address";
 import { useFetched } from "../fetched";
 import { bytes, cores, date, milliseconds, number, percent, units } from "../format";
@@ -9,6 +8,7 @@ import { accelerators, milli } from "../hardware";
 import { clouds, nodesVersion, sites, workloadsVersion } from "../live";
 import type { Capacity, Cloud, Node, Page, Site, Workload } from "../model";
 import { ClassName, Conditions, Facts, Kubectl, Message, Panel, Ready } from "../parts/basics";
+import { Loaded } from "../parts/loaded";
 import { Rods } from "../parts/rods";
 import { type Column, Table } from "../parts/table";
 import { districtName } from "../places";

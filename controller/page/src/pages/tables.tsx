@@ -1,6 +1,5 @@
 // The tables: clouds, sites, nodes, workloads, algorithms, alerts.
 
-import { Loaded } from "../app";
 import { useAddress } from "../address";
 import { useFetched } from "../fetched";
 import { bytes, cores, date, duration, milliseconds, number, percent, units } from "../format";
@@ -11,6 +10,7 @@ import { AlertList } from "../parts/alert-list";
 import { ClassName, Failed, Kubectl, Message, Pill, Ready, Skeleton } from "../parts/basics";
 import { type Choice, Filters, YES_NO } from "../parts/filters";
 import { Icon } from "../parts/icons";
+import { Loaded } from "../parts/loaded";
 import { Rods } from "../parts/rods";
 import { type Column, Table } from "../parts/table";
 import { bareName, districtName, linkTo } from "../places";

@@ -2,7 +2,6 @@
 
 import { useEffect } from "preact/hooks";
 import { useAddress } from "../address";
-import { Fresh, Loaded } from "../app";
 import { clockTime, duration, longDate } from "../format";
 import { sum } from "../hardware";
 import { age, alerts, allowed, cells, centre, now, stale } from "../live";
@@ -11,6 +10,7 @@ import { Message, Panel } from "../parts/basics";
 import { DistrictMap, DistrictTreemap, hasMap } from "../parts/districts";
 import { HistoryChart } from "../parts/history";
 import { Icon, Mark } from "../parts/icons";
+import { Fresh, Loaded } from "../parts/loaded";
 import { named, t } from "../text";
 import { forced } from "../theme";
 import { Accelerators, Colours, Families, Hero, Strata } from "./overview";

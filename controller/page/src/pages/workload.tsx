@@ -1,12 +1,12 @@
 // One workload: where it runs, and why not elsewhere.
 
 import { useRoute } from "preact-iso";
-import { Loaded } from "../app";
 import { useFetched } from "../fetched";
 import { number } from "../format";
 import { workloadsVersion } from "../live";
 import type { Placement, Reason, Workload as Row } from "../model";
 import { Conditions, Facts, Failed, Kubectl, Message, Panel, Since, Skeleton } from "../parts/basics";
+import { Loaded } from "../parts/loaded";
 import { Rods } from "../parts/rods";
 import { type Column, Table } from "../parts/table";
 import { bareName, linkTo } from "../places";
