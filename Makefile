@@ -60,7 +60,7 @@ E2E_WORKERS ?= 2
 
 .PHONY: test-e2e
 test-e2e: system-packages tools page ## tests on real API servers, containers and browser; E2E_WORKERS=0: one by one
-	$(PYTEST) -m "not long" --numprocesses $(E2E_WORKERS) --dist loadfile e2e
+	$(PYTEST) -m "not long" --numprocesses $(E2E_WORKERS) --dist loadfile --durations 15 e2e
 
 .PHONY: test-long
 test-long: system-packages tools page ## what waits for minutes: long outages, soak

@@ -396,7 +396,10 @@ async def test_termination_message(box: Box, policy: str, script: str, message: 
 
 
 async def test_deleted_pod_leaves_nothing_behind(box: Box, tmp_path: Path) -> None:
-    wanted = pod(container(volumeMounts=[{"name": "m", "mountPath": "/m"}]))
+    # Ready only once it hears TERM: before that a shell that is process 1 ignores it
+    up = {"exec": {"command": ["test", "-e", "/m/up"]}, "periodSeconds": 1}
+    script = "trap 'exit 0' TERM; touch /m/up; sleep 1000 & wait $!"
+    wanted = pod(container(script, readinessProbe=up, volumeMounts=[{"name": "m", "mountPath": "/m"}]))
     wanted["spec"]["volumes"] = [{"name": "m", "emptyDir": {"medium": "Memory"}}]
     await box.run(wanted)
     uid = wanted["metadata"]["uid"]

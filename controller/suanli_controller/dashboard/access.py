@@ -149,7 +149,8 @@ class Access:
         asked_at, person = self._tokens.get(key, (0.0, None))
         if person is not None and time.monotonic() - asked_at < self.settings.recheck_seconds:
             return person
-        self._check_tries(address)
+        if person is None:  # one that was good a moment ago is no guess
+            self._check_tries(address)
         person = await self._person(token, address)
         if len(self._tokens) > _HELD:
             self._tokens.clear()

@@ -233,7 +233,8 @@ class Workloads:
             wishes.hand_out(self.city, record)
             return
         wishes.hand_out(self.city, record)
-        await self._report(record)
+        if await self._report(record) and record.is_job:
+            wishes.hand_out(self.city, record)  # what has ended is on record now, and is not made again
 
     async def _prepare(self, record: Record) -> None:
         """Before anything is placed: the finalizer, and a template that an API server accepts."""
@@ -277,19 +278,20 @@ class Workloads:
 
     # --- reporting
 
-    async def _report(self, record: Record, *, at_once: bool = False) -> None:
-        """Write the status where it says something new; counts that still move are gathered for a second."""
+    async def _report(self, record: Record, *, at_once: bool = False) -> bool:
+        """Write the status where it says something new; counts that still move are gathered. Whether it was written."""
         status = workload_status.status_of(
             record.built, observation.report(self.city, record), dt.datetime.now(dt.UTC)
         )
         if status == record.item.status:
-            return
+            return False
         rest = record.reported + REPORT_SECONDS - time.monotonic()
         if rest > 0 and not at_once and not workload_status.is_news(record.item.status, status):
             self.city.workloads.add_after(record.key, rest)
-            return
+            return False
         self._announce(record, status)
         await self._write(record, status)
+        return True
 
     async def _write(self, record: Record, status: workload.ComputeWorkloadStatus) -> None:
         if status == record.item.status:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from suanli_controller.dashboard import access, app, settings
-from suanli_controller.kube import review
+from suanli_controller.kube import client, review
 
 KEY = b"k" * 32
 PERSON = access.Person(user=review.User(username="ann", groups=("city",)), since=5)
@@ -72,3 +73,23 @@ def test_a_short_cookie_key_is_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(b"short")
     with pytest.raises(settings.InvalidSettingError, match=r"--cookie-key-file .*key: has 5 bytes; 32"):
         settings.read_cookie_key(path)
+
+
+async def test_a_token_that_was_good_is_asked_about_again_whatever_else_came_from_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wrong tokens slow down only who might be guessing."""
+
+    async def authenticate(_hub: object, token: str) -> review.User | None:
+        return PERSON.user if token == "good" else None
+
+    monkeypatch.setattr(review, "authenticate", authenticate)
+    chosen = access.Settings(recheck_seconds=0, failures_a_minute=2)
+    asked = access.Access(cast("client.Client", None), chosen, lambda: ())
+    assert (await asked.by_token("good", "10.0.0.1")).user == PERSON.user
+    for _ in range(2):
+        with pytest.raises(access.NotSignedInError):
+            await asked.by_token("wrong", "10.0.0.1")
+    with pytest.raises(access.TooManyTriesError):
+        await asked.by_token("another", "10.0.0.1")
+    assert (await asked.by_token("good", "10.0.0.1")).user == PERSON.user
