@@ -158,9 +158,9 @@ def test_accelerators_are_given_out_whole_and_by_model(stage: Stage, space: Name
     npu = build("arm64", name="ascend", accelerator=ASCEND, acceleratorModels=["ascend910b"])
     npu["containers"] = [{"name": "app", "resources": {"requests": {"cpu": "1"}, "limits": {ASCEND: "4"}}}]
     work = space.workload("training", web(7, npu))
+    until(lambda: work.status()["readyReplicas"] == 6, "three nodes of eight devices take six pods of four")
     said = work.until("Placed", "False", "Unplaced")
     assert "InsufficientResource (huawei.com/Ascend910) on 3 nodes" in said["message"]
-    until(lambda: work.status()["readyReplicas"] == 6, "three nodes of eight devices take six pods of four")
     assert nodes(stage, work) == ["kunpeng"] * 6
 
 

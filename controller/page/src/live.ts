@@ -112,7 +112,8 @@ setInterval(() => link.value === "open" && readSession(), KEEP_SESSION_MS);
 function connect(): void {
   clearTimeout(retry);
   socket?.close();
-  const address = location.origin.replace(/^http/, "ws") + "/api/v1/live?compress=gzip";
+  const query = "DecompressionStream" in window ? "?compress=gzip" : ""; // browsers before 2023 have none
+  const address = location.origin.replace(/^http/, "ws") + "/api/v1/live" + query;
   const mine = (socket = new WebSocket(address));
   sequence = -1;
   listenForSilence();
@@ -123,6 +124,7 @@ function connect(): void {
       const frame = JSON.parse(await text) as LiveFrame;
       if (mine === socket) take(frame);
     });
+    taken.catch(() => mine === socket && closed(1006)); // a frame that cannot be read: begin anew
   };
   mine.onclose = (event) => mine === socket && closed(event.code);
 }

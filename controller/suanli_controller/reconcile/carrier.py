@@ -59,6 +59,7 @@ class Carrier:
         self._settled: dict[str, Wants] = {}  # what was reached last
         self._problems: dict[str, Problem] = {}
         self._applied: dict[convergence.Key, int] = {}
+        self._made: dict[str, set[convergence.Key]] = {}  # by workload, what was made and perhaps not shown yet
         self._namespaces: set[str] = set()
         self._queue: queue.WorkQueue[str] = queue.WorkQueue("carrier")
         self._open = False
@@ -80,6 +81,7 @@ class Carrier:
         self._wants.pop(workload_uid, None)
         self._settled.pop(workload_uid, None)
         self._problems.pop(workload_uid, None)
+        self._made.pop(workload_uid, None)
 
     def concerns(self, workload_uid: str) -> bool:
         """Whether the cluster has something of a workload, or was told what to have."""
@@ -97,7 +99,13 @@ class Carrier:
         """Whether everything of a workload that was to go has gone."""
         wants = self._wants.get(workload_uid)
         done = wants is None or self._settled.get(workload_uid) is wants
-        return done and not self.there.haves(workload_uid)
+        return done and not self.there.haves(workload_uid) and not self._hidden(workload_uid)
+
+    def _hidden(self, workload_uid: str) -> set[convergence.Key]:
+        """What was made here, and the cluster has not shown since."""
+        made = self._made.get(workload_uid, set())
+        made -= {have.key for have in self.there.haves(workload_uid)}
+        return made
 
     def look(self, workload_uid: str) -> None:
         """Something of a workload changed here; undecided ones (after a restart, say) are left alone."""
@@ -186,6 +194,8 @@ class Carrier:
             await self._prepare(wants)
         for step in steps:
             await self._take(step)
+        for key in self._hidden(workload_uid) - {want.key for want in wants.objects} - wants.kept:
+            await self._delete_hidden(workload_uid, key)
         if not wants.objects or any(isinstance(step, convergence.Apply) and step.known for step in steps):
             await self._sweep(wants.namespace)
 
@@ -238,6 +248,7 @@ class Carrier:
                 await self._check_name(want, error)
             raise
         self._applied[want.key] = after.metadata.generation
+        self._made.setdefault(want.manifest["metadata"]["labels"][names.WORKLOAD_UID_LABEL], set()).add(want.key)
 
     async def _check_name(self, want: convergence.Want, refusal: errors.KubeError) -> None:
         """Tell a namesake that is not ours, whose immutable selector refused us, from a bad manifest."""
@@ -246,6 +257,19 @@ class Carrier:
         ours = want.manifest["metadata"]["labels"][names.WORKLOAD_UID_LABEL]
         if there.metadata.labels.get(names.WORKLOAD_UID_LABEL) != ours:
             raise copies.NameTaken(f"{kind} {namespace}/{name} is there already and is not ours") from refusal
+
+    async def _delete_hidden(self, workload_uid: str, key: convergence.Key) -> None:
+        """A watch that lags must not let a workload go while something of it is there."""
+        kind, namespace, name = key
+        try:
+            there = (await self.there.api.get(cluster.OWNED[kind], name, namespace)).metadata
+            if there.labels.get(names.WORKLOAD_UID_LABEL) == workload_uid:
+                await self.there.api.delete(
+                    cluster.OWNED[kind], name, namespace, uid=there.uid, resource_version=there.resource_version
+                )
+        except errors.NotFound:
+            log.debug("gone already", cluster=self.there.ref, kind=kind, namespace=namespace, name=name)
+        self._made.get(workload_uid, set()).discard(key)
 
     async def _delete(self, have: convergence.Have) -> None:
         kind, namespace, name = have.key

@@ -6,7 +6,6 @@ values are checked in `core/rules`.
 
 import asyncio
 import hashlib
-import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -19,17 +18,17 @@ from suanli_controller.kube import client, errors
 from suanli_controller.reconcile import cluster
 
 REMEMBERED = 10_000
-"""Templates whose answer is kept; at about 200 bytes each."""
+"""Templates that are known to be accepted; at about 200 bytes each."""
 
 
 class Checks:
-    """The answers so far, by content."""
+    """What was accepted so far, by content. A refusal is not remembered: a policy of one namespace may have made it."""
 
     def __init__(self, hub: client.Client, hub_uid: str) -> None:
         self._hub = hub
         self._hub_uid = hub_uid
-        self._answers: OrderedDict[str, str] = OrderedDict()
-        self._asking: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._accepted: OrderedDict[str, None] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[str]] = {}
 
     async def refusal(self, item: workload.ComputeWorkload) -> str:
         """Why an API server refuses the workload's template, naming the field; empty where it does not.
@@ -39,12 +38,21 @@ class Checks:
         spec = item.spec
         content = [spec.type, _without_label_values(spec.template), spec.variants, spec.job]
         digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
-        async with self._asking.setdefault(digest, asyncio.Lock()):  # a hundred alike may come at once
-            if digest not in self._answers:
-                self._answers[digest] = await self._ask(item, digest)
-                if len(self._answers) > REMEMBERED:
-                    self._answers.popitem(last=False)
-            return self._answers[digest]
+        if digest in self._accepted:
+            return ""
+        task = self._asking.get(digest)
+        if task is None:  # a hundred alike may come at once: they share one question, and its failure too
+            task = self._asking[digest] = asyncio.create_task(self._ask(item, digest))
+            task.add_done_callback(lambda done: self._take_in(digest, done))
+        return await asyncio.shield(task)
+
+    def _take_in(self, digest: str, asked: asyncio.Task[str]) -> None:
+        del self._asking[digest]
+        if asked.cancelled() or asked.exception() is not None or asked.result():
+            return
+        self._accepted[digest] = None
+        if len(self._accepted) > REMEMBERED:
+            self._accepted.popitem(last=False)
 
     async def _ask(self, item: workload.ComputeWorkload, digest: str) -> str:
         for build in [each.name for each in item.spec.variants] or [names.DEFAULT_VARIANT]:

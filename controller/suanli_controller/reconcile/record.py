@@ -78,7 +78,9 @@ class Record:
     def is_written(self) -> bool:
         """Every target that may get something of it is in its status."""
         written = {(each.target, each.variant) for each in self.item.status.placements}
-        return self.given is None or written.issuperset(self.given.standing)
+        return (
+            self.given is None or len(self.given.standing.keys() - written) <= self.item.status.omitted_placements
+        )
 
     def knows(self, item: workload.ComputeWorkload) -> bool:
         """Whether an object is what we wrote ourselves or know already: there is nothing in it to look at."""

@@ -155,6 +155,8 @@ class Workloads:
         assert record.ask is not None and record.given is not None  # noqa: S101, PT018  # is_placeable saw to it
         self._take_back_stuck(record)
         now = time.monotonic()
+        if rest := [until - now for until in record.full.values() if until > now]:
+            self.city.workloads.add_after(record.key, min(rest))  # room may have come back there
         return demand.Demand(
             key=record.uid,
             ask=record.ask,

@@ -47,3 +47,20 @@ async def test_who_waited_for_a_question_that_failed_asks_again() -> None:
     assert [type(each) for each in found] == [errors.Unreachable] * 3
     hub.refusal = None
     assert await checks.refusal(item("w")) == ""
+
+
+async def test_alike_workloads_share_a_question_that_fails() -> None:
+    """One after the other they would wait for a time limit each, and hold up all that is to be written meanwhile."""
+    hub: Any = Hub(errors.Unreachable("away"))
+    checks = dry_run.Checks(hub, "hub")
+    await asyncio.gather(*(checks.refusal(item(f"w{n}")) for n in range(20)), return_exceptions=True)
+    assert hub.asked == 1
+
+
+async def test_a_refusal_is_not_remembered() -> None:
+    """A policy of one namespace may have made it, or one that is lifted meanwhile."""
+    hub: Any = Hub(errors.Invalid(errors.Status(code=422, message="no")))
+    checks = dry_run.Checks(hub, "hub")
+    assert "no" in await checks.refusal(item("w"))
+    hub.refusal = None
+    assert await checks.refusal(item("w")) == ""
