@@ -23,10 +23,10 @@ class Work(NamedTuple):
 
     rank: Ints
     free: list[Ints]  # by resource
+    single: list[memoryview]  # the same, for single elements
     keys: Ints
-    fits: Mask
-    enough: Mask  # of each resource that is asked for
-    enough_of: list[Mask]  # the same, line by line
+    short: Mask
+    line: Mask
 
 
 class Candidates:
@@ -35,7 +35,7 @@ class Candidates:
     A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
     """
 
-    __slots__ = ("_seen", "_where", "_works", "base", "position_of", "rows", "starts", "table", "targets", "tiers")
+    __slots__ = ("_seen", "_where", "base", "position_of", "rows", "scarce", "starts", "table", "targets", "tiers", "work")
 
     def __init__(self, where: fleet.Fleet, known: statics.Statics) -> None:
         self._where = where
@@ -55,7 +55,16 @@ class Candidates:
         self.targets: list[int] = where.target_of[self.rows[starts]].tolist()
         self.base = [self._based(known, variant) for variant in range(len(known.usable))]
         self.table: Ints = np.zeros((len(where.table), len(rows) + 1), np.int64)
-        self._works: dict[int, Work] = {}
+        size, free = len(rows) + 1, list(self.table[fleet.FREE :])
+        self.work = Work(
+            self.table[fleet.RANK],
+            free,
+            [each.data for each in free],
+            np.zeros(size, np.int64),
+            np.zeros(size, np.bool_),
+            np.zeros(size, np.bool_),
+        )
+        self.scarce: list[int] = []
         self._copy()
 
     def _based(self, known: statics.Statics, variant: int) -> Ints:
@@ -87,17 +96,6 @@ class Candidates:
     def _copy(self) -> None:
         self._seen = self._where.journal.head
         np.take(self._where.table, self.rows, axis=1, out=self.table[:, :-1], mode="clip")
-
-    def work(self, asked: int) -> Work:
-        """For requests of so many resources."""
-        found = self._works.get(asked)
-        if found is None:
-            size = len(self.rows) + 1
-            enough = np.zeros((asked, size), np.bool_)
-            free = list(self.table[fleet.FREE :])
-            keys, fits = np.zeros(size, np.int64), np.zeros(size, np.bool_)
-            found = self._works[asked] = Work(self.table[fleet.RANK], free, keys, fits, enough, list(enough))
-        return found
 
     def bytes(self) -> int:
         """About how much memory they take."""

@@ -103,9 +103,7 @@ def _single(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> de
     """One replica of a new workload without bounds: there is nothing to divide, so the best node of all takes it."""
     best, chosen, position = 0, known.variants[0], 0
     for view in known.variants:
-        keys = view.keys()
-        at = int(keys.argmax())
-        key = keys.item(at)
+        key, at = view.best()
         if key > best:
             best, chosen, position = key, view, at
     if not best:

@@ -6,7 +6,7 @@ many Asks are about that their views would not fit into memory, all rows are eva
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 import numpy as np
@@ -42,7 +42,6 @@ class View:
         "_seen",
         "_shared",
         "_where",
-        "_work",
         "name",
         "requests",
     )
@@ -57,11 +56,10 @@ class View:
         self._emptiest = ask.strategy is demand.Strategy.SPREAD
         self._places: dict[int, ledger.Place] = {}
         # numpy compares with a number of its own type at once, and with a column only after copying it out
-        self._asked = [(resource, np.int64(amount)) for resource, amount in self.requests]
+        self._asked = {resource: np.int64(amount) for resource, amount in self.requests}
         self._column = np.full((len(where.table), 1), _UNASKED, np.int64)
         for resource, amount in self.requests:
             self._column[fleet.FREE + resource, 0] = amount
-        self._work = among.work(len(self._asked))
         self._scorer: fragmentation.Scorer | None = None
         if ask.strategy is demand.Strategy.FRAGMENTATION:
             self._scorer = fragmentation.Scorer(where, ask.variants[index], shared.mix())
@@ -70,18 +68,32 @@ class View:
 
     def keys(self) -> Keys:
         """Positive where a replica may go, the larger the better. Valid until any view is asked again."""
+        kept = self._kept()
+        return self._evaluate(self._candidates.work.keys) if kept is None else kept
+
+    def best(self) -> tuple[int, int]:
+        """The best node's key, not positive where no replica may go, and its position."""
+        keys = self._kept()
+        if keys is None:
+            if self._scorer is None:
+                return self._search()
+            keys = self._evaluate(self._candidates.work.keys)
+        at = int(keys.argmax())
+        return keys.item(at), at
+
+    def _kept(self) -> Keys | None:
+        """Keys as they are now, where they are worth their memory: that is, asked for often."""
         keys, notes = self._keys, self._where.journal
         changed = notes.since(self._seen, len(self._base) // _WORTH_CATCHING_UP)
         self._seen = notes.head
-        if changed is None:  # asked for too seldom to be worth its memory
+        if changed is None:
             self._keys = None
-            return self._evaluate(self._work.keys)
-        if keys is not None:
-            if len(changed):
-                self._catch_up(keys, changed)
-            return keys
-        self._keys = self._shared.storage(self, len(self._base))
-        return self._evaluate(self._work.keys if self._keys is None else self._keys)
+        elif keys is None:
+            self._keys = self._shared.storage(self, len(self._base))
+            return None if self._keys is None else self._evaluate(self._keys)
+        elif len(changed):
+            self._catch_up(keys, changed)
+        return self._keys
 
     def _catch_up(self, keys: Keys, changed: NDArray[np.int64]) -> None:
         if self._scorer is not None:
@@ -97,15 +109,53 @@ class View:
 
     def _evaluate(self, keys: Keys) -> Keys:
         self._candidates.catch_up()
-        rank, free, _, fits, enough, enough_of = self._work
-        for line, (resource, amount) in zip(enough_of, self._asked, strict=True):
-            np.greater_equal(free[resource], amount, line)
+        rank = self._candidates.work.rank
         np.add(self._base, self._ranked(rank), keys)
-        np.multiply(keys, _ALL(enough, axis=0, out=fits), keys)
+        self._close(keys, self._asked)
         if self._scorer is not None:
             open_ = np.flatnonzero(keys > 0)
             self._score(self._scorer, keys, open_, rank.take(open_))
         return keys
+
+    def _search(self) -> tuple[int, int]:
+        """`best` for keys that are not kept. Of most resources the best nodes have enough: only those of which one
+        of them once had too little are compared everywhere, the others where the best turns out to be.
+        """
+        among = self._candidates
+        among.catch_up()
+        keys = among.work.keys
+        np.add(self._base, self._ranked(among.work.rank), keys)
+        self._close(keys, among.scarce)
+        while True:
+            at = int(keys.argmax())
+            key = keys.item(at)
+            lacking = self._lacking(at) if key > 0 else None
+            if lacking is None:
+                return key, at
+            among.scarce.append(lacking)
+            self._close(keys, (lacking,))
+
+    def _lacking(self, at: int) -> int | None:
+        """The first resource of which a candidate has too little."""
+        single = self._candidates.work.single
+        for resource, amount in self.requests:
+            if single[resource][at] < amount:
+                return resource
+        return None
+
+    def _close(self, keys: Keys, resources: Iterable[int]) -> None:
+        """Zero the keys of candidates that have too little of one of some resources."""
+        work = self._candidates.work
+        short = None
+        for resource in resources:
+            if resource in self._asked:
+                if short is None:
+                    short = np.less(work.free[resource], self._asked[resource], work.short)
+                else:
+                    np.less(work.free[resource], self._asked[resource], work.line)
+                    np.logical_or(short, work.line, short)
+        if short is not None:
+            np.copyto(keys, 0, where=short)
 
     def _ranked(self, rank: Keys) -> Keys:
         """Ranks as the strategy counts them."""
@@ -142,12 +192,13 @@ class View:
     def survey(self) -> tuple[Rooms, Keys]:
         """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go."""
         self._candidates.catch_up()
-        (first, most), *others = self._asked
-        room = self._work.free[first] // most
+        work = self._candidates.work
+        (first, most), *others = self._asked.items()
+        room = work.free[first] // most
         for resource, amount in others:
-            free = self._work.free[resource]
+            free = work.free[resource]
             np.minimum(room, free if amount == 1 else free // amount, out=room)
-        keys = self._base + self._ranked(self._work.rank)
+        keys = self._base + self._ranked(work.rank)
         fits = ((keys > 0) & (room > 0)).astype(np.int64)  # numpy multiplies numbers of one type faster
         room *= fits
         keys *= fits
