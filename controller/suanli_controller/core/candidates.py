@@ -35,7 +35,19 @@ class Candidates:
     A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
     """
 
-    __slots__ = ("_seen", "_where", "base", "position_of", "rows", "scarce", "starts", "table", "targets", "tiers", "work")
+    __slots__ = (
+        "_seen",
+        "_where",
+        "base",
+        "position_of",
+        "rows",
+        "scarce",
+        "starts",
+        "table",
+        "targets",
+        "tiers",
+        "work",
+    )
 
     def __init__(self, where: fleet.Fleet, known: statics.Statics) -> None:
         self._where = where

@@ -37,6 +37,7 @@ BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
 CPU, MEMORY, EPHEMERAL, PODS = range(4)
 RANK, FREE = range(2)  # lines of Fleet.table: the ranks, then what is free of each resource
 LARGEST: Final = 2**52  # no node counts for more of anything (4 PiB), lest sums over a thousand pods overflow
+_FEW: Final = 8  # nodes that are changed one by one rather than all at once
 MOST_PODS: Final = 2**31  # of one node: what fits all nodes together is a sum of it
 
 
@@ -414,7 +415,7 @@ class Fleet:
 
     def _deduct_all(self, requests: Requests, lot: dict[int, int]) -> None:
         """Deduct replicas from many open nodes at once."""
-        if self.devices is not None:
+        if self.devices is not None or len(lot) <= _FEW:
             for row, count in lot.items():
                 self._deduct(row, requests, count)
                 self.touch(row)
@@ -426,9 +427,9 @@ class Fleet:
         for index, amount in requests:
             asked[FREE + index, 0] = amount
         now -= asked * counts
-        fill = self._fullness.of_many(rows, now[FREE:]) << ranking.SCORE_SHIFT
-        minor = self._minor.take(rows)
-        now[RANK] = fill | minor
+        rank = now[RANK]
+        rank &= ranking.MINOR_MASK
+        rank |= self._fullness.of_many(rows, now[FREE:]) << ranking.SCORE_SHIFT
         self.table[:, rows] = now
         self.journal.note_all(rows)
 

@@ -21,7 +21,6 @@ class Fullness:
         self.weights: list[Weights] = []  # by row, shared by nodes of one size
         self._known: dict[Weights, Weights] = {}
         self._table: NDArray[np.float64] = np.zeros((resources, capacity))  # the same, by resource and row
-        self._used: list[int] = []  # the resources that have weight on some node
 
     def weigh(self, row: int, amounts: Mapping[int, int]) -> None:
         """The node has such amounts of the resources that count for it, none of them 0."""
@@ -32,7 +31,6 @@ class Fullness:
         self._table[:, row] = 0
         for index, weight in weights:
             self._table[index, row] = weight
-        self._used = sorted({*self._used, *amounts})
 
     def of(self, row: int, free: Sequence[memoryview]) -> int:
         """From 0 to SCALE - 1."""
@@ -43,9 +41,8 @@ class Fullness:
 
     def of_many(self, rows: Ints, free: Ints) -> Ints:
         """The same for `free`, by resource and place in `rows`."""
-        score = np.full(len(rows), float(ranking.SCALE))
-        for index in self._used:
-            score -= free[index] * self._table[index].take(rows)
+        parts = free * self._table.take(rows, 1)
+        score = np.subtract.reduce(parts, 0, initial=float(ranking.SCALE))  # one after another, as `of` does
         fill: Ints = np.minimum(np.maximum(score, 0), ranking.SCALE - 1).astype(np.int64)
         return fill
 
