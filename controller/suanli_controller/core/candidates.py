@@ -30,7 +30,8 @@ class Work(NamedTuple):
 
 
 class Candidates:
-    """`rows` by position, `position_of` by row; `base` by variant and position; `starts`, `tiers`, `targets` by cell.
+    """`rows` by position, `position_of` by row; `base` by variant and position; `starts`, `slices`, `tiers` and
+    `targets` by cell. `scarce` are the resources of which some node lacked enough that was the best otherwise.
 
     A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
     """
@@ -42,6 +43,7 @@ class Candidates:
         "position_of",
         "rows",
         "scarce",
+        "slices",
         "starts",
         "table",
         "targets",
@@ -63,6 +65,7 @@ class Candidates:
         self.position_of[self.rows] = np.arange(len(rows))
         cells, starts = np.unique(cell[order], return_index=True)
         self.starts: Ints = np.append(starts, len(rows))
+        self.slices = [slice(*ends) for ends in zip(starts.tolist(), self.starts[1:].tolist(), strict=True)]
         self.tiers: list[int] = (cells // max(len(position), 1)).tolist()
         self.targets: list[int] = where.target_of[self.rows[starts]].tolist()
         self.base = [self._based(known, variant) for variant in range(len(known.usable))]
@@ -85,9 +88,7 @@ class Candidates:
         base = np.full(len(rows) + 1, ranking.CLOSED, np.int64)
         tiers = known.tiers[rows].astype(np.int64)
         thrifty = np.ones(len(rows), np.int64) if known.accelerated[variant] else ~self._where.accelerated[rows]
-        keys = ((statics.TIERS - 1 - tiers) << statics.TIER_SHIFT) | (
-            thrifty.astype(np.int64) << ranking.RANK_BITS
-        )
+        keys = ((statics.TIERS - tiers) << statics.TIER_SHIFT) | (thrifty.astype(np.int64) << ranking.RANK_BITS)
         base[:-1] = np.where(known.usable[variant][rows], keys, ranking.CLOSED)
         return base
 
@@ -114,6 +115,3 @@ class Candidates:
         return (
             self.table.nbytes + self.position_of.nbytes + self.rows.nbytes + sum(each.nbytes for each in self.base)
         )
-
-    def slice_of(self, cell: int) -> slice:
-        return slice(int(self.starts[cell]), int(self.starts[cell + 1]))

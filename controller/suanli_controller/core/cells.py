@@ -34,10 +34,10 @@ def of(among: candidates.Candidates, rooms: Sequence[Ints], bounds: Sequence[spr
     """The cells with room. `rooms` by variant and position; no candidate has room for two variants."""
     sums = [np.add.reduceat(room, among.starts[:-1]).tolist() for room in rooms]
     found = [
-        (cell, variant, sums[variant][cell])
-        for cell in range(len(among.targets))
-        for variant in range(len(rooms))
-        if sums[variant][cell]
+        (cell, variant, room)
+        for cell, by_variant in enumerate(zip(*sums, strict=True))
+        for variant, room in enumerate(by_variant)
+        if room
     ]
     coarse, variant = [cell for cell, _, _ in found], [variant for _, variant, _ in found]
     target = [among.targets[cell] for cell in coarse]
@@ -47,7 +47,7 @@ def of(among: candidates.Candidates, rooms: Sequence[Ints], bounds: Sequence[spr
         variant=variant,
         room=[room for _, _, room in found],
         domains=list(spread_bounds.cells_of(bounds, target, variant)),
-        places=[among.slice_of(cell) for cell in coarse],
+        places=[among.slices[cell] for cell in coarse],
         rank=[0] * len(coarse),
     )
 

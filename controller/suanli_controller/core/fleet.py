@@ -362,12 +362,15 @@ class Fleet:
         return True
 
     def _deduct(self, row: int, requests: Requests, count: int, device: int = -1) -> None:
+        if self.devices is None:
+            for index, amount in requests:
+                self._free[index][row] -= amount * count
+            return
         for index, amount in requests:
             if index not in self._shares:
                 self._free[index][row] -= amount * count
-        if self.devices is not None:
-            self._take_devices(self.devices, row, requests, count, device)
-            self._recount_devices(row)
+        self._take_devices(self.devices, row, requests, count, device)
+        self._recount_devices(row)
 
     # Devices
 

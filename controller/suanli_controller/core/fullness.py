@@ -4,11 +4,14 @@ Both ways add up in the same order, so that they round alike: a rank must not de
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suanli_controller.core import ranking
+
+_SCALE: Final = float(ranking.SCALE)
 
 Ints = NDArray[np.int64]
 Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one unit of it), by index
@@ -34,15 +37,17 @@ class Fullness:
 
     def of(self, row: int, free: Sequence[memoryview]) -> int:
         """From 0 to SCALE - 1."""
-        score = float(ranking.SCALE)
+        score = _SCALE
         for index, weight in self.weights[row]:
             score -= free[index][row] * weight
-        return min(max(int(score), 0), ranking.SCALE - 1)
+        if score < 0:
+            return 0
+        return int(score) if score < _SCALE else ranking.SCALE - 1
 
     def of_many(self, rows: Ints, free: Ints) -> Ints:
         """The same for `free`, by resource and place in `rows`."""
         parts = free * self._table.take(rows, 1)
-        score = np.subtract.reduce(parts, 0, initial=float(ranking.SCALE))  # one after another, as `of` does
+        score = np.subtract.reduce(parts, 0, initial=_SCALE)  # one after another, as `of` does
         fill: Ints = np.minimum(np.maximum(score, 0), ranking.SCALE - 1).astype(np.int64)
         return fill
 

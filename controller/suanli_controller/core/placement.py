@@ -215,16 +215,17 @@ def _decision(
     ruled_out: tuple[demand.RuledOut, ...] = (),
 ) -> demand.Decision:
     where, one = filling.where, filling.demand
-    placements = sorted(
+    placements = [
         demand.Placement(
             where.targets[target].ref,
             one.ask.variants[variant].name,
             count,
             tuple(
-                sorted((where.names[row], new) for row, new in filling.added.get((target, variant), {}).items())
+                sorted([(where.names[row], new) for row, new in filling.added.get((target, variant), {}).items()])
             ),
         )
         for (target, variant), count in filling.given.items()
         if count
-    )
+    ]
+    placements.sort()
     return demand.Decision(one.key, tuple(placements), unplaced, explained, one.ask.notes, ruled_out=ruled_out)

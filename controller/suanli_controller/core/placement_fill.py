@@ -3,6 +3,7 @@
 Counted out to cells first (see `cells`), then to the nodes of each.
 """
 
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -78,7 +79,7 @@ class Filling:
         for cell, target in enumerate(among.targets):
             if shut[target]:
                 for values in (*rooms, *keys):
-                    values[among.slice_of(cell)] = 0
+                    values[among.slices[cell]] = 0
 
     def _given_to(self, variant: int) -> int:
         return sum(count for (_, build), count in self.given.items() if build == variant)
@@ -194,11 +195,11 @@ class Filling:
         self, cells: cells_of.Cells, counts: Sequence[int], rooms: Sequence[Ints], keys: Sequence[Ints]
     ) -> int:
         """Fill the nodes of all cells, then deduct at once: no two cells share a node."""
-        lots: list[dict[int, dict[int, int]]] = [{} for _ in rooms]
+        rows, lots = self.known.candidates.rows, [dict[int, dict[int, int]]() for _ in rooms]
         for cell, count in enumerate(counts):
             if count:
                 variant, at = cells.variant[cell], cells.places[cell]
-                chosen = fullest(self._rows(at), rooms[variant][at], keys[variant][at], count)
+                chosen = fullest(rows[at], rooms[variant][at], keys[variant][at], count)
                 lots[variant].setdefault(cells.target[cell], {}).update(chosen)
         placed = 0
         for variant, by_target in enumerate(lots):
@@ -256,7 +257,7 @@ def held_on_rows(where: fleet.Fleet, workload: str) -> dict[int, int]:
 
 
 def _sums(left: Iterable[int], right: Iterable[int]) -> list[int]:
-    return [one + other for one, other in zip(left, right, strict=True)]
+    return list(map(operator.add, left, right))
 
 
 def fullest(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
@@ -265,7 +266,7 @@ def fullest(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
         return _fullest_of_many(rows, room, keys, count)
     chosen: dict[int, int] = {}
     while count:
-        best = keys.argmax()
+        best = int(keys.argmax())
         fits = min(room.item(best), count)
         if not fits:
             break

@@ -197,11 +197,11 @@ class View:
         room = work.free[first] // most
         for resource, amount in others:
             free = work.free[resource]
-            np.minimum(room, free if amount == 1 else free // amount, out=room)
+            np.minimum(room, free if amount == 1 else np.floor_divide(free, amount, work.keys), out=room)
         keys = self._base + self._ranked(work.rank)
-        fits = ((keys > 0) & (room > 0)).astype(np.int64)  # numpy multiplies numbers of one type faster
-        room *= fits
-        keys *= fits
+        np.minimum(room, keys, out=room)  # an open node's key is larger than any room
+        np.maximum(room, 0, out=room)
+        keys *= np.minimum(room, 1, out=work.keys)
         return room, keys
 
 
