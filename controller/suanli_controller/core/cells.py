@@ -5,7 +5,7 @@ Replicas are counted out to cells first, then to the nodes of each.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,8 @@ class Cells:
     room: list[int]
     domains: list[list[int]]  # by bound, then by cell
     places: Sequence[slice | Ints]  # which candidates are in it
-    rank: list[int] = field(
-        default_factory=list
-    )  # the best key of a node in it, where bounds divide targets; else 0
+    rank: list[int]  # the best key of a node in it, where bounds divide targets; else 0
+    divided: bool  # bounds divide targets
 
 
 def of(among: candidates.Candidates, rooms: Sequence[Ints], bounds: Sequence[spread_bounds.RowBound]) -> Cells:
@@ -49,6 +48,7 @@ def of(among: candidates.Candidates, rooms: Sequence[Ints], bounds: Sequence[spr
         domains=list(spread_bounds.cells_of(bounds, target, variant)),
         places=[among.slices[cell] for cell in coarse],
         rank=[0] * len(coarse),
+        divided=False,
     )
 
 
@@ -80,4 +80,5 @@ def split(
         domains=list(spread_bounds.cells_of(bounds, target, variant[first].tolist(), rows[first])),
         places=np.split(usable, starts[1:]),
         rank=np.maximum.reduceat(best[usable], starts).tolist(),
+        divided=True,
     )

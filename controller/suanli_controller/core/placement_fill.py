@@ -3,6 +3,7 @@
 Counted out to cells first (see `cells`), then to the nodes of each.
 """
 
+import functools
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -69,10 +70,13 @@ class Filling:
         """Leave each node to the first variant that has room there, and quota left."""
         taken = np.zeros(len(rooms[0]), np.bool_)
         for variant, build in enumerate(self.demand.ask.variants):
-            used_up = build.quota is not None and self._given_to(variant) >= build.quota
-            for values in (rooms[variant], keys[variant]):
-                values[taken | used_up] = 0
-            taken |= rooms[variant] > 0
+            if build.quota is not None and self._given_to(variant) >= build.quota:
+                rooms[variant].fill(0)
+                keys[variant].fill(0)
+            elif variant:
+                rooms[variant][taken] = keys[variant][taken] = 0
+            if variant + 1 < len(rooms):
+                taken |= rooms[variant] > 0
 
     def _shut(self, rooms: Sequence[Ints], keys: Sequence[Ints], shut: columns.Mask) -> None:
         among = self.known.candidates
@@ -93,7 +97,7 @@ class Filling:
     def bounds(self, *, soft: bool) -> list[spread_bounds.RowBound]:
         if not self.known.bounded:
             return []
-        held = spread_bounds.Held(self.given, held_on_rows(self.where, self.demand.key))
+        held = spread_bounds.Held(self.given, functools.partial(held_on_rows, self.where, self.demand.key))
         return spread_bounds.of(self.where, self.demand, self.known, held, self.closed, soft=soft)
 
     def _cells(
@@ -162,7 +166,8 @@ class Filling:
         weight = dict(self.given)
         for party, room in zip(parties, cells.room, strict=True):
             weight[party] = weight.get(party, 0) + room
-        order = self._in_order(cells, self._names(cells), cells.variant)
+        # within a step cells lie by the names of their targets, if bounds do not divide these
+        order = self._in_order(cells, self._names(cells), cells.variant) if cells.divided else range(len(parties))
         return spread.claims(cells.tier, parties, order, weight, self.given)
 
     def _weighted_claims(self, cells: cells_of.Cells) -> spread.Claims:

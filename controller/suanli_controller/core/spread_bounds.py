@@ -1,6 +1,6 @@
 """From an Ask's spread, template constraints and quotas to bounds over the fleet's nodes, with what lies there now."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +25,10 @@ class RowBound:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Replicas of a workload that are there already: by (target, variant), and by row where that is known."""
+    """Replicas of a workload that are there already: by (target, variant), and by row where that is asked for."""
 
     places: Given
-    rows: Mapping[int, int]
+    rows: Callable[[], Mapping[int, int]]
 
 
 def of(
@@ -85,7 +85,7 @@ def _of_spread(
 def _counted(found: domains.Domains, held: Held) -> list[int]:
     assert found.rows is not None  # noqa: S101 - for the type checker: asked of domains by row only
     counts = [0] * (len(found.scope) + 1)  # the last: of nodes in none
-    for row, count in held.rows.items():
+    for row, count in held.rows().items():
         counts[found.rows[row]] += count
     return counts[:-1]
 
