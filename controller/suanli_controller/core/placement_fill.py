@@ -203,9 +203,11 @@ class Filling:
         rows, lots = self.known.candidates.rows, [dict[int, dict[int, int]]() for _ in rooms]
         for cell, count in enumerate(counts):
             if count:
-                variant, at = cells.variant[cell], cells.places[cell]
+                variant, target, at = cells.variant[cell], cells.target[cell], cells.places[cell]
                 chosen = fullest(rows[at], rooms[variant][at], keys[variant][at], count)
-                lots[variant].setdefault(cells.target[cell], {}).update(chosen)
+                known = lots[variant].setdefault(target, chosen)
+                if known is not chosen:
+                    known.update(chosen)
         placed = 0
         for variant, by_target in enumerate(lots):
             view = self.known.variants[variant]
@@ -272,7 +274,10 @@ def fullest(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
     chosen: dict[int, int] = {}
     while count:
         best = int(keys.argmax())
-        fits = min(room.item(best), count)
+        fits = room.item(best)
+        if fits >= count:
+            chosen[rows.item(best)] = count
+            break
         if not fits:
             break
         chosen[rows.item(best)] = fits
