@@ -21,6 +21,8 @@ _WORTH_CATCHING_UP: Final = 4  # changes, one for so many candidates
 _UNDIVIDED: Final = (None, demand.Divide.CAPACITY, demand.Divide.AGGREGATED)
 _UNASKED: Final = -(1 << 62)
 
+_NONE: Final = np.array(0)  # see View._asked
+_ONE: Final = np.array(1)
 _ALL: Final = np.logical_and.reduce
 
 Keys = NDArray[np.int64]
@@ -55,8 +57,8 @@ class View:
         self._base = among.base[index]
         self._emptiest = ask.strategy is demand.Strategy.SPREAD
         self._places: dict[int, ledger.Place] = {}
-        # numpy compares with a number of its own type at once, and with a column only after copying it out
-        self._asked = {resource: np.int64(amount) for resource, amount in self.requests}
+        # numpy is quickest with an array of no dimension, and copies a column out before it compares with it
+        self._asked = {resource: np.array(amount, np.int64) for resource, amount in self.requests}
         self._column = np.full((len(where.table), 1), _UNASKED, np.int64)
         for resource, amount in self.requests:
             self._column[fleet.FREE + resource, 0] = amount
@@ -155,7 +157,7 @@ class View:
                     np.less(work.free[resource], self._asked[resource], work.line)
                     np.logical_or(short, work.line, short)
         if short is not None:
-            np.copyto(keys, 0, where=short)
+            np.copyto(keys, _NONE, where=short)
 
     def _ranked(self, rank: Keys) -> Keys:
         """Ranks as the strategy counts them."""
@@ -193,15 +195,15 @@ class View:
         """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go."""
         self._candidates.catch_up()
         work = self._candidates.work
-        (first, most), *others = self._asked.items()
-        room = work.free[first] // most
-        for resource, amount in others:
-            free = work.free[resource]
-            np.minimum(room, free if amount == 1 else np.floor_divide(free, amount, work.keys), out=room)
         keys = self._base + self._ranked(work.rank)
-        np.minimum(room, keys, out=room)  # an open node's key is larger than any room
-        np.maximum(room, 0, out=room)
-        keys *= np.minimum(room, 1, out=work.keys)
+        room = keys.copy()  # an open node's key is larger than any room, a closed one's is negative
+        for resource, amount in self.requests:
+            free = work.free[resource]
+            if amount != 1:
+                free = np.floor_divide(free, self._asked[resource], work.keys)
+            np.minimum(room, free, out=room)
+        np.maximum(room, _NONE, out=room)
+        keys *= np.minimum(room, _ONE, out=work.keys)
         return room, keys
 
 
