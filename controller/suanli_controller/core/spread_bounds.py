@@ -62,15 +62,18 @@ def _of_spread(
     found = known.domains.of_places(wish.by)
     if found.rows is not None:
         counts = _counted(found, held)
-        eligible = _reached(found, known.statics.runnable() & ~closed[where.target_of[: where.rows]])
     else:
         assert found.targets is not None  # noqa: S101 - for the type checker: one of the two is set
         counts = [0] * len(found.scope)
         for (target, _), count in held.places.items():
             if found.targets[target] >= 0:
                 counts[found.targets[target]] += count
-        able = {found.targets[target] for target in known.statics.reached if not closed[target]}
-        eligible = [domain in able for domain in range(len(found.scope))]
+    if closed is known.statics.shut:  # as nearly always
+        eligible = known.eligible.get(wish.by)
+        if eligible is None:
+            eligible = known.eligible[wish.by] = _eligible(where, found, known, closed)
+    else:
+        eligible = _eligible(where, found, known, closed)
     bound = spread.Bound(
         counts,
         eligible,
@@ -80,6 +83,16 @@ def _of_spread(
         min_domains=wish.min_domains,
     )
     return RowBound(bound, found.rows, found.targets)
+
+
+def _eligible(
+    where: fleet.Fleet, found: domains.Domains, known: views.AskViews, closed: columns.Mask
+) -> list[bool]:
+    """By domain, whether a node of it may run some variant."""
+    if found.targets is None:
+        return _reached(found, known.statics.runnable() & ~closed[where.target_of[: where.rows]])
+    able = {found.targets[target] for target in known.statics.reached if not closed[target]}
+    return [domain in able for domain in range(len(found.scope))]
 
 
 def _counted(found: domains.Domains, held: Held) -> list[int]:

@@ -224,10 +224,11 @@ class Facts:
 class AskViews:
     """Everything that is known about one Ask."""
 
-    __slots__ = ("bounded", "candidates", "domains", "plain", "statics", "variants")
+    __slots__ = ("bounded", "candidates", "domains", "eligible", "plain", "statics", "variants")
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask, facts: Facts, shared: "Views") -> None:
         self.statics, self.candidates, self.domains = facts.statics, facts.candidates, shared.domains
+        self.eligible: dict[str, list[bool]] = {}  # by kind of domain, see `spread_bounds`
         self.plain, self.bounded = _is_plain(ask), _is_bounded(ask)
         self.variants = tuple(
             View(where, ask, index, facts.candidates, shared) for index in range(len(ask.variants))
