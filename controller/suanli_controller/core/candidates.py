@@ -30,8 +30,9 @@ class Work(NamedTuple):
 
 
 class Candidates:
-    """`rows` by position, `position_of` by row; `base` by variant and position; `starts`, `slices`, `tiers` and
-    `targets` by cell. `scarce` are the resources of which some node lacked enough that was the best otherwise.
+    """`rows` by position, `position_of` by row; `base` by variant and position; `starts`, `firsts` (the same without
+    the end), `slices`, `tiers` and `targets` by cell. `scarce` are the resources of which some node had too little
+    that was the best otherwise.
 
     A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
     """
@@ -40,6 +41,7 @@ class Candidates:
         "_seen",
         "_where",
         "base",
+        "firsts",
         "position_of",
         "rows",
         "scarce",
@@ -65,6 +67,7 @@ class Candidates:
         self.position_of[self.rows] = np.arange(len(rows))
         cells, starts = np.unique(cell[order], return_index=True)
         self.starts: Ints = np.append(starts, len(rows))
+        self.firsts: Ints = self.starts[:-1]
         self.slices = [slice(*ends) for ends in zip(starts.tolist(), self.starts[1:].tolist(), strict=True)]
         self.tiers: list[int] = (cells // max(len(position), 1)).tolist()
         self.targets: list[int] = where.target_of[self.rows[starts]].tolist()

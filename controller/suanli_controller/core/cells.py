@@ -31,20 +31,20 @@ class Cells:
 
 def of(among: candidates.Candidates, rooms: Sequence[Ints], bounds: Sequence[spread_bounds.RowBound]) -> Cells:
     """The cells with room. `rooms` by variant and position; no candidate has room for two variants."""
-    sums = [np.add.reduceat(room, among.starts[:-1]).tolist() for room in rooms]
-    found = [
-        (cell, variant, room)
-        for cell, by_variant in enumerate(zip(*sums, strict=True))
-        for variant, room in enumerate(by_variant)
-        if room
-    ]
-    coarse, variant = [cell for cell, _, _ in found], [variant for _, variant, _ in found]
+    sums = [np.add.reduceat(room, among.firsts).tolist() for room in rooms]
+    coarse, variant, room = list[int](), list[int](), list[int]()
+    for cell, by_variant in enumerate(zip(*sums, strict=True)):
+        for build, most in enumerate(by_variant):
+            if most:
+                coarse.append(cell)
+                variant.append(build)
+                room.append(most)
     target = [among.targets[cell] for cell in coarse]
     return Cells(
         tier=[among.tiers[cell] for cell in coarse],
         target=target,
         variant=variant,
-        room=[room for _, _, room in found],
+        room=room,
         domains=list(spread_bounds.cells_of(bounds, target, variant)),
         places=[among.slices[cell] for cell in coarse],
         rank=[0] * len(coarse),

@@ -37,8 +37,11 @@ BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
 CPU, MEMORY, EPHEMERAL, PODS = range(4)
 RANK, FREE = range(2)  # lines of Fleet.table: the ranks, then what is free of each resource
 LARGEST: Final = 2**52  # no node counts for more of anything (4 PiB), lest sums over a thousand pods overflow
-_FEW: Final = 8  # nodes that are changed one by one rather than all at once
 MOST_PODS: Final = 2**31  # of one node: what fits all nodes together is a sum of it
+
+_FEW: Final = 8  # nodes that are changed one by one rather than all at once
+_MINOR: Final = np.array(ranking.MINOR_MASK)  # numpy is quickest with arrays of no dimension
+_SHIFT: Final = np.array(ranking.SCORE_SHIFT)
 
 
 class _Pod:
@@ -323,11 +326,7 @@ class Fleet:
     ) -> None:
         """`assume` for a single replica."""
         if self.assumed.add_first(workload, place, requests, row):
-            if self.devices is None:
-                for index, amount in requests:
-                    self._free[index][row] -= amount
-            else:
-                self._deduct(row, requests, 1, device)
+            self._deduct(row, requests, 1, device)
             self.touch(row)
         else:
             self.assume(workload, place, requests, {row: 1}, device)
@@ -430,9 +429,7 @@ class Fleet:
         for index, amount in requests:
             asked[FREE + index, 0] = amount
         now -= asked * counts
-        rank = now[RANK]
-        rank &= ranking.MINOR_MASK
-        rank |= self._fullness.of_many(rows, now[FREE:]) << ranking.SCORE_SHIFT
+        now[RANK] = now[RANK] & _MINOR | self._fullness.of_many(rows, now[FREE:]) << _SHIFT
         self.table[:, rows] = now
         self.journal.note_all(rows)
 

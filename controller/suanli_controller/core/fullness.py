@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from suanli_controller.core import ranking
 
 _SCALE: Final = float(ranking.SCALE)
+_NONE: Final = np.array(0.0)  # numpy is quickest with arrays of no dimension
+_MOST: Final = np.array(_SCALE - 1)
 
 Ints = NDArray[np.int64]
 Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one unit of it), by index
@@ -48,7 +50,7 @@ class Fullness:
         """The same for `free`, by resource and place in `rows`."""
         parts = free * self._table.take(rows, 1)
         score = np.subtract.reduce(parts, 0, initial=_SCALE)  # one after another, as `of` does
-        fill: Ints = np.minimum(np.maximum(score, 0), ranking.SCALE - 1).astype(np.int64)
+        fill: Ints = np.minimum(np.maximum(score, _NONE), _MOST).astype(np.int64)
         return fill
 
     def add_resource(self) -> None:
