@@ -275,6 +275,24 @@ def test_what_is_kept_between_decisions_is_right_when_resources_grow_again(
             )
 
 
+@given(nodes(), st.lists(asks(spreads=0), min_size=1, max_size=12))
+def test_a_search_finds_the_node_whose_key_is_the_largest(
+    found: list[hardware.NodeFacts], several: list[demand.Ask]
+) -> None:
+    """Keys that are not kept are not all worked out, whatever was scarce for those that asked before."""
+    where = _knowing(found, several)
+    known = where.views or views.Views(where)
+    for number, ask in enumerate(several):
+        placement.place(where, [demand.Demand(f"w{number}", ask)])
+        for view in known.of(ask).variants:
+            keys = view.keys().copy()
+            for _ in found:  # so much changed that keys are not worth keeping
+                where.touch(0)
+            key, at = view.best()
+            assert max(key, 0) == max(keys.max(), 0)
+            assert key <= 0 or at == keys.argmax()
+
+
 @given(
     st.lists(st.integers(0, 6), min_size=2, max_size=6),
     st.lists(st.tuples(st.sampled_from((1, 2, 3)), st.integers(1, 6)), min_size=1, max_size=4),
