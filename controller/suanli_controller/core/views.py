@@ -5,8 +5,9 @@ changed, whether resources shrank or grew again. Where more changed than is wort
 many Asks are about that their views would not fit into memory, all rows are evaluated at once.
 """
 
+import math
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ BUDGET: Final = 24 << 20  # bytes of keys that are kept
 FACTS_BUDGET: Final = 32 << 20  # bytes of statics and candidates that are kept
 ASKS: Final = 1 << 14  # Asks that are remembered
 _WORTH_CATCHING_UP: Final = 4  # changes, one for so many candidates
+_WORTH_MENDING: Final = 16  # the same for a survey
 _UNDIVIDED: Final = (None, demand.Divide.CAPACITY, demand.Divide.AGGREGATED)
 _UNASKED: Final = -(1 << 62)
 
@@ -43,6 +45,8 @@ class View:
         "_scorer",
         "_seen",
         "_shared",
+        "_survey",
+        "_surveyed",
         "_where",
         "name",
         "requests",
@@ -66,7 +70,8 @@ class View:
         if ask.strategy is demand.Strategy.FRAGMENTATION:
             self._scorer = fragmentation.Scorer(where, ask.variants[index], shared.mix())
         self._keys: Keys | None = None
-        self._seen = where.journal.head
+        self._survey: NDArray[np.int64] | None = None
+        self._seen = self._surveyed = where.journal.head
 
     def keys(self) -> Keys:
         """Positive where a replica may go, the larger the better. Valid until any view is asked again."""
@@ -189,21 +194,38 @@ class View:
 
     def forget(self) -> None:
         """Give the storage back."""
-        self._keys = None
+        self._keys = self._survey = None
 
     def survey(self) -> tuple[Rooms, Keys]:
-        """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go."""
+        """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go. Copies."""
+        notes = self._where.journal
+        changed = notes.since(self._surveyed, len(self._base) // _WORTH_MENDING)
+        self._surveyed = notes.head
+        if changed is None:
+            self._survey = None
+            return self._survey_all()
+        if self._survey is None:
+            self._survey = self._shared.storage(self, 2, len(self._base))
+            if self._survey is None:
+                return self._survey_all()
+            self._survey[:] = self._survey_all()
+        elif len(changed):
+            at, now = self._candidates.position_of.take(changed), self._where.table.take(changed, 1)
+            self._survey[:, at] = self._rated(self._base.take(at), now[fleet.RANK], now[fleet.FREE :])
+        return self._survey[0].copy(), self._survey[1].copy()
+
+    def _survey_all(self) -> tuple[Rooms, Keys]:
         self._candidates.catch_up()
-        work = self._candidates.work
-        keys = self._base + self._ranked(work.rank)
+        return self._rated(self._base, self._candidates.work.rank, self._candidates.work.free)
+
+    def _rated(self, base: Keys, rank: Keys, free: Sequence[Rooms] | Rooms) -> tuple[Rooms, Keys]:
+        """Rooms and keys of some candidates."""
+        keys = base + self._ranked(rank)
         room = keys.copy()  # an open node's key is larger than any room, a closed one's is negative
         for resource, amount in self.requests:
-            free = work.free[resource]
-            if amount != 1:
-                free = np.floor_divide(free, self._asked[resource], work.keys)
-            np.minimum(room, free, out=room)
+            np.minimum(room, free[resource] if amount == 1 else free[resource] // self._asked[resource], out=room)
         np.maximum(room, _NONE, out=room)
-        keys *= np.minimum(room, _ONE, out=work.keys)
+        keys *= np.minimum(room, _ONE)
         return room, keys
 
 
@@ -333,12 +355,13 @@ class Views:
             self._contents[key] = known
         return known
 
-    def storage(self, view: View, size: int) -> Keys | None:
-        """An array for a view's keys; None where the budget is spent.
+    def storage(self, view: View, *shape: int) -> NDArray[np.int64] | None:
+        """An array of some shape for a view's keys; None where the budget is spent.
 
         Who has storage may not be who needs it: now and then all give it back, and who is busy gets it again.
         """
-        if self._keys_left < 8 * size:
+        size = 8 * math.prod(shape)
+        if self._keys_left < size:
             self._turned_away += 1
             if self._turned_away <= 4 * len(self._stored):
                 return None
@@ -347,5 +370,5 @@ class Views:
             self._stored.clear()
             self._keys_left, self._turned_away = BUDGET, 0
         self._stored.append(view)
-        self._keys_left -= 8 * size
-        return np.zeros(size, np.int64)
+        self._keys_left -= size
+        return np.zeros(shape, np.int64)
