@@ -23,19 +23,35 @@ class Work(NamedTuple):
 
     rank: Ints
     free: list[Ints]  # by resource
+    single: list[memoryview]  # the same, for single elements
     keys: Ints
-    fits: Mask
-    enough: Mask  # of each resource that is asked for
-    enough_of: list[Mask]  # the same, line by line
+    short: Mask
+    line: Mask
 
 
 class Candidates:
-    """`rows` by position, `position_of` by row; `base` by variant and position; `starts`, `tiers`, `targets` by cell.
+    """`rows` by position, `position_of` by row; `base` by variant and position; `starts`, `firsts` (the same without
+    the end), `slices`, `tiers` and `targets` by cell. `scarce` are the resources of which some node had too little
+    that was the best otherwise.
 
     A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
     """
 
-    __slots__ = ("_seen", "_where", "_works", "base", "position_of", "rows", "starts", "table", "targets", "tiers")
+    __slots__ = (
+        "_seen",
+        "_where",
+        "base",
+        "firsts",
+        "position_of",
+        "rows",
+        "scarce",
+        "slices",
+        "starts",
+        "table",
+        "targets",
+        "tiers",
+        "work",
+    )
 
     def __init__(self, where: fleet.Fleet, known: statics.Statics) -> None:
         self._where = where
@@ -51,11 +67,22 @@ class Candidates:
         self.position_of[self.rows] = np.arange(len(rows))
         cells, starts = np.unique(cell[order], return_index=True)
         self.starts: Ints = np.append(starts, len(rows))
+        self.firsts: Ints = self.starts[:-1]
+        self.slices = [slice(*ends) for ends in zip(starts.tolist(), self.starts[1:].tolist(), strict=True)]
         self.tiers: list[int] = (cells // max(len(position), 1)).tolist()
         self.targets: list[int] = where.target_of[self.rows[starts]].tolist()
         self.base = [self._based(known, variant) for variant in range(len(known.usable))]
         self.table: Ints = np.zeros((len(where.table), len(rows) + 1), np.int64)
-        self._works: dict[int, Work] = {}
+        size, free = len(rows) + 1, list(self.table[fleet.FREE :])
+        self.work = Work(
+            self.table[fleet.RANK],
+            free,
+            [each.data for each in free],
+            np.zeros(size, np.int64),
+            np.zeros(size, np.bool_),
+            np.zeros(size, np.bool_),
+        )
+        self.scarce: list[int] = []
         self._copy()
 
     def _based(self, known: statics.Statics, variant: int) -> Ints:
@@ -64,9 +91,7 @@ class Candidates:
         base = np.full(len(rows) + 1, ranking.CLOSED, np.int64)
         tiers = known.tiers[rows].astype(np.int64)
         thrifty = np.ones(len(rows), np.int64) if known.accelerated[variant] else ~self._where.accelerated[rows]
-        keys = ((statics.TIERS - 1 - tiers) << statics.TIER_SHIFT) | (
-            thrifty.astype(np.int64) << ranking.RANK_BITS
-        )
+        keys = ((statics.TIERS - tiers) << statics.TIER_SHIFT) | (thrifty.astype(np.int64) << ranking.RANK_BITS)
         base[:-1] = np.where(known.usable[variant][rows], keys, ranking.CLOSED)
         return base
 
@@ -88,22 +113,8 @@ class Candidates:
         self._seen = self._where.journal.head
         np.take(self._where.table, self.rows, axis=1, out=self.table[:, :-1], mode="clip")
 
-    def work(self, asked: int) -> Work:
-        """For requests of so many resources."""
-        found = self._works.get(asked)
-        if found is None:
-            size = len(self.rows) + 1
-            enough = np.zeros((asked, size), np.bool_)
-            free = list(self.table[fleet.FREE :])
-            keys, fits = np.zeros(size, np.int64), np.zeros(size, np.bool_)
-            found = self._works[asked] = Work(self.table[fleet.RANK], free, keys, fits, enough, list(enough))
-        return found
-
     def bytes(self) -> int:
         """About how much memory they take."""
         return (
             self.table.nbytes + self.position_of.nbytes + self.rows.nbytes + sum(each.nbytes for each in self.base)
         )
-
-    def slice_of(self, cell: int) -> slice:
-        return slice(int(self.starts[cell]), int(self.starts[cell + 1]))

@@ -5,7 +5,7 @@ Replicas are counted out to cells first, then to the nodes of each.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,30 +25,30 @@ class Cells:
     room: list[int]
     domains: list[list[int]]  # by bound, then by cell
     places: Sequence[slice | Ints]  # which candidates are in it
-    rank: list[int] = field(
-        default_factory=list
-    )  # the best key of a node in it, where bounds divide targets; else 0
+    rank: list[int]  # the best key of a node in it, where bounds divide targets; else 0
+    divided: bool  # bounds divide targets
 
 
 def of(among: candidates.Candidates, rooms: Sequence[Ints], bounds: Sequence[spread_bounds.RowBound]) -> Cells:
     """The cells with room. `rooms` by variant and position; no candidate has room for two variants."""
-    sums = [np.add.reduceat(room, among.starts[:-1]).tolist() for room in rooms]
-    found = [
-        (cell, variant, sums[variant][cell])
-        for cell in range(len(among.targets))
-        for variant in range(len(rooms))
-        if sums[variant][cell]
-    ]
-    coarse, variant = [cell for cell, _, _ in found], [variant for _, variant, _ in found]
+    sums = [np.add.reduceat(room, among.firsts).tolist() for room in rooms]
+    coarse, variant, room = list[int](), list[int](), list[int]()
+    for cell, by_variant in enumerate(zip(*sums, strict=True)):
+        for build, most in enumerate(by_variant):
+            if most:
+                coarse.append(cell)
+                variant.append(build)
+                room.append(most)
     target = [among.targets[cell] for cell in coarse]
     return Cells(
         tier=[among.tiers[cell] for cell in coarse],
         target=target,
         variant=variant,
-        room=[room for _, _, room in found],
+        room=room,
         domains=list(spread_bounds.cells_of(bounds, target, variant)),
-        places=[among.slice_of(cell) for cell in coarse],
+        places=[among.slices[cell] for cell in coarse],
         rank=[0] * len(coarse),
+        divided=False,
     )
 
 
@@ -80,4 +80,5 @@ def split(
         domains=list(spread_bounds.cells_of(bounds, target, variant[first].tolist(), rows[first])),
         places=np.split(usable, starts[1:]),
         rank=np.maximum.reduceat(best[usable], starts).tolist(),
+        divided=True,
     )

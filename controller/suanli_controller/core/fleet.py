@@ -39,6 +39,10 @@ RANK, FREE = range(2)  # lines of Fleet.table: the ranks, then what is free of e
 LARGEST: Final = 2**52  # no node counts for more of anything (4 PiB), lest sums over a thousand pods overflow
 MOST_PODS: Final = 2**31  # of one node: what fits all nodes together is a sum of it
 
+_FEW: Final = 8  # nodes that are changed one by one rather than all at once
+_MINOR: Final = np.array(ranking.MINOR_MASK)  # numpy is quickest with arrays of no dimension
+_SHIFT: Final = np.array(ranking.SCORE_SHIFT)
+
 
 class _Pod:
     __slots__ = ("owner", "requests", "row")
@@ -322,11 +326,7 @@ class Fleet:
     ) -> None:
         """`assume` for a single replica."""
         if self.assumed.add_first(workload, place, requests, row):
-            if self.devices is None:
-                for index, amount in requests:
-                    self._free[index][row] -= amount
-            else:
-                self._deduct(row, requests, 1, device)
+            self._deduct(row, requests, 1, device)
             self.touch(row)
         else:
             self.assume(workload, place, requests, {row: 1}, device)
@@ -361,12 +361,15 @@ class Fleet:
         return True
 
     def _deduct(self, row: int, requests: Requests, count: int, device: int = -1) -> None:
+        if self.devices is None:
+            for index, amount in requests:
+                self._free[index][row] -= amount * count
+            return
         for index, amount in requests:
             if index not in self._shares:
                 self._free[index][row] -= amount * count
-        if self.devices is not None:
-            self._take_devices(self.devices, row, requests, count, device)
-            self._recount_devices(row)
+        self._take_devices(self.devices, row, requests, count, device)
+        self._recount_devices(row)
 
     # Devices
 
@@ -414,7 +417,7 @@ class Fleet:
 
     def _deduct_all(self, requests: Requests, lot: dict[int, int]) -> None:
         """Deduct replicas from many open nodes at once."""
-        if self.devices is not None:
+        if self.devices is not None or len(lot) <= _FEW:
             for row, count in lot.items():
                 self._deduct(row, requests, count)
                 self.touch(row)
@@ -426,9 +429,7 @@ class Fleet:
         for index, amount in requests:
             asked[FREE + index, 0] = amount
         now -= asked * counts
-        fill = self._fullness.of_many(rows, now[FREE:]) << ranking.SCORE_SHIFT
-        minor = self._minor.take(rows)
-        now[RANK] = fill | minor
+        now[RANK] = now[RANK] & _MINOR | self._fullness.of_many(rows, now[FREE:]) << _SHIFT
         self.table[:, rows] = now
         self.journal.note_all(rows)
 

@@ -4,11 +4,16 @@ Both ways add up in the same order, so that they round alike: a rank must not de
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suanli_controller.core import ranking
+
+_SCALE: Final = float(ranking.SCALE)
+_NONE: Final = np.array(0.0)  # numpy is quickest with arrays of no dimension
+_MOST: Final = np.array(_SCALE - 1)
 
 Ints = NDArray[np.int64]
 Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one unit of it), by index
@@ -21,7 +26,6 @@ class Fullness:
         self.weights: list[Weights] = []  # by row, shared by nodes of one size
         self._known: dict[Weights, Weights] = {}
         self._table: NDArray[np.float64] = np.zeros((resources, capacity))  # the same, by resource and row
-        self._used: list[int] = []  # the resources that have weight on some node
 
     def weigh(self, row: int, amounts: Mapping[int, int]) -> None:
         """The node has such amounts of the resources that count for it, none of them 0."""
@@ -32,21 +36,21 @@ class Fullness:
         self._table[:, row] = 0
         for index, weight in weights:
             self._table[index, row] = weight
-        self._used = sorted({*self._used, *amounts})
 
     def of(self, row: int, free: Sequence[memoryview]) -> int:
         """From 0 to SCALE - 1."""
-        score = float(ranking.SCALE)
+        score = _SCALE
         for index, weight in self.weights[row]:
             score -= free[index][row] * weight
-        return min(max(int(score), 0), ranking.SCALE - 1)
+        if score < 0:
+            return 0
+        return int(score) if score < _SCALE else ranking.SCALE - 1
 
     def of_many(self, rows: Ints, free: Ints) -> Ints:
         """The same for `free`, by resource and place in `rows`."""
-        score = np.full(len(rows), float(ranking.SCALE))
-        for index in self._used:
-            score -= free[index] * self._table[index].take(rows)
-        fill: Ints = np.minimum(np.maximum(score, 0), ranking.SCALE - 1).astype(np.int64)
+        parts = free * self._table.take(rows, 1)
+        score = np.subtract.reduce(parts, 0, initial=_SCALE)  # one after another, as `of` does
+        fill: Ints = np.minimum(np.maximum(score, _NONE), _MOST).astype(np.int64)
         return fill
 
     def add_resource(self) -> None:

@@ -27,13 +27,13 @@ class Journal:
         self.head += 1
 
     def note_all(self, rows: NDArray[np.int64]) -> None:
-        kept = rows[-SIZE:]
-        at = (self.head + len(rows) - len(kept)) & _MASK
-        before_end = SIZE - at
-        self._ring[at : at + len(kept)] = kept
-        self._ring[at + SIZE : at + SIZE + len(kept)] = kept[:before_end]
-        self._ring[: max(0, len(kept) - before_end)] = kept[before_end:]
-        self.head += len(rows)
+        at, end = self.head & _MASK, (self.head & _MASK) + len(rows)
+        if end <= SIZE:
+            self._ring[at:end] = self._ring[at + SIZE : end + SIZE] = rows
+            self.head += len(rows)
+        else:
+            for row in rows[-SIZE:].tolist():
+                self.note(row)
 
     def since(self, seen: int, most: int) -> NDArray[np.int64] | None:
         """The rows noted after `seen`, repeats included; None where they are more than `most` or forgotten."""

@@ -103,9 +103,7 @@ def _single(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> de
     """One replica of a new workload without bounds: there is nothing to divide, so the best node of all takes it."""
     best, chosen, position = 0, known.variants[0], 0
     for view in known.variants:
-        keys = view.keys()
-        at = int(keys.argmax())
-        key = keys.item(at)
+        key, at = view.best()
         if key > best:
             best, chosen, position = key, view, at
     if not best:
@@ -217,16 +215,17 @@ def _decision(
     ruled_out: tuple[demand.RuledOut, ...] = (),
 ) -> demand.Decision:
     where, one = filling.where, filling.demand
-    placements = sorted(
+    placements = [
         demand.Placement(
             where.targets[target].ref,
             one.ask.variants[variant].name,
             count,
             tuple(
-                sorted((where.names[row], new) for row, new in filling.added.get((target, variant), {}).items())
+                sorted([(where.names[row], new) for row, new in filling.added.get((target, variant), {}).items()])
             ),
         )
         for (target, variant), count in filling.given.items()
         if count
-    )
+    ]
+    placements.sort()
     return demand.Decision(one.key, tuple(placements), unplaced, explained, one.ask.notes, ruled_out=ruled_out)

@@ -3,6 +3,8 @@
 Counted out to cells first (see `cells`), then to the nodes of each.
 """
 
+import functools
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -68,17 +70,20 @@ class Filling:
         """Leave each node to the first variant that has room there, and quota left."""
         taken = np.zeros(len(rooms[0]), np.bool_)
         for variant, build in enumerate(self.demand.ask.variants):
-            used_up = build.quota is not None and self._given_to(variant) >= build.quota
-            for values in (rooms[variant], keys[variant]):
-                values[taken | used_up] = 0
-            taken |= rooms[variant] > 0
+            if build.quota is not None and self._given_to(variant) >= build.quota:
+                rooms[variant].fill(0)
+                keys[variant].fill(0)
+            elif variant:
+                rooms[variant][taken] = keys[variant][taken] = 0
+            if variant + 1 < len(rooms):
+                taken |= rooms[variant] > 0
 
     def _shut(self, rooms: Sequence[Ints], keys: Sequence[Ints], shut: columns.Mask) -> None:
         among = self.known.candidates
         for cell, target in enumerate(among.targets):
             if shut[target]:
                 for values in (*rooms, *keys):
-                    values[among.slice_of(cell)] = 0
+                    values[among.slices[cell]] = 0
 
     def _given_to(self, variant: int) -> int:
         return sum(count for (_, build), count in self.given.items() if build == variant)
@@ -92,7 +97,7 @@ class Filling:
     def bounds(self, *, soft: bool) -> list[spread_bounds.RowBound]:
         if not self.known.bounded:
             return []
-        held = spread_bounds.Held(self.given, held_on_rows(self.where, self.demand.key))
+        held = spread_bounds.Held(self.given, functools.partial(held_on_rows, self.where, self.demand.key))
         return spread_bounds.of(self.where, self.demand, self.known, held, self.closed, soft=soft)
 
     def _cells(
@@ -161,7 +166,8 @@ class Filling:
         weight = dict(self.given)
         for party, room in zip(parties, cells.room, strict=True):
             weight[party] = weight.get(party, 0) + room
-        order = self._in_order(cells, self._names(cells), cells.variant)
+        # within a step cells lie by the names of their targets, if bounds do not divide these
+        order = self._in_order(cells, self._names(cells), cells.variant) if cells.divided else range(len(parties))
         return spread.claims(cells.tier, parties, order, weight, self.given)
 
     def _weighted_claims(self, cells: cells_of.Cells) -> spread.Claims:
@@ -194,12 +200,14 @@ class Filling:
         self, cells: cells_of.Cells, counts: Sequence[int], rooms: Sequence[Ints], keys: Sequence[Ints]
     ) -> int:
         """Fill the nodes of all cells, then deduct at once: no two cells share a node."""
-        lots: list[dict[int, dict[int, int]]] = [{} for _ in rooms]
+        rows, lots = self.known.candidates.rows, [dict[int, dict[int, int]]() for _ in rooms]
         for cell, count in enumerate(counts):
             if count:
-                variant, at = cells.variant[cell], cells.places[cell]
-                chosen = fullest(self._rows(at), rooms[variant][at], keys[variant][at], count)
-                lots[variant].setdefault(cells.target[cell], {}).update(chosen)
+                variant, target, at = cells.variant[cell], cells.target[cell], cells.places[cell]
+                chosen = fullest(rows[at], rooms[variant][at], keys[variant][at], count)
+                known = lots[variant].setdefault(target, chosen)
+                if known is not chosen:
+                    known.update(chosen)
         placed = 0
         for variant, by_target in enumerate(lots):
             view = self.known.variants[variant]
@@ -256,7 +264,7 @@ def held_on_rows(where: fleet.Fleet, workload: str) -> dict[int, int]:
 
 
 def _sums(left: Iterable[int], right: Iterable[int]) -> list[int]:
-    return [one + other for one, other in zip(left, right, strict=True)]
+    return list(map(operator.add, left, right))
 
 
 def fullest(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
@@ -265,8 +273,11 @@ def fullest(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
         return _fullest_of_many(rows, room, keys, count)
     chosen: dict[int, int] = {}
     while count:
-        best = keys.argmax()
-        fits = min(room.item(best), count)
+        best = int(keys.argmax())
+        fits = room.item(best)
+        if fits >= count:
+            chosen[rows.item(best)] = count
+            break
         if not fits:
             break
         chosen[rows.item(best)] = fits

@@ -114,17 +114,19 @@ def _best_tier(where: fleet.Fleet, known: views.AskViews, place: tuple[int, int]
 
 def _settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Make what is assumed agree with what stays: less is withdrawn, and what no one has seen is assumed again."""
-    numbers = {variant.name: index for index, variant in enumerate(one.ask.variants)}
-    for place in list(where.assumed.places(one.key)):
-        wanted = stay.get((place.target, numbers.get(place.variant, -1)), 0)
-        surplus = where.bound.count(one.key, place) + where.assumed.count(one.key, place) - wanted
+    wanted = {
+        ledger.Place(target, one.ask.variants[variant].name): (variant, count)
+        for (target, variant), count in stay.items()
+    }
+    have = dict.fromkeys([*where.assumed.places(one.key), *wanted], 0)
+    for place in have:
+        have[place] = where.bound.count(one.key, place) + where.assumed.count(one.key, place)
+        surplus = have[place] - wanted.get(place, (0, 0))[1]
         if surplus > 0:
             where.withdraw(one.key, where.targets[place.target].ref, place.variant, surplus)
-    for (target, variant), wanted in stay.items():
-        place = ledger.Place(target, one.ask.variants[variant].name)
-        missing = wanted - where.bound.count(one.key, place) - where.assumed.count(one.key, place)
-        if missing > 0:
-            _assume(where, one, known, place, variant, missing)
+    for place, (variant, count) in wanted.items():
+        if have[place] < count:
+            _assume(where, one, known, place, variant, count - have[place])
 
 
 def _assume(

@@ -10,6 +10,7 @@ from typing import Final
 SCALE: Final = 1 << 20  # a score of one: nothing of the node is free
 SCORE_SHIFT: Final = 31
 ALL_SCORE: Final = (SCALE - 1) << SCORE_SHIFT  # the bits of the score: inverted, the emptiest node is the best
+MINOR_MASK: Final = (1 << SCORE_SHIFT) - 1
 SIZE_SHIFT: Final = 26
 NAME_BITS: Final = 26
 NAME_MASK: Final = (1 << NAME_BITS) - 1

@@ -17,7 +17,7 @@ def webster(replicas: int, weights: list[int], room: Sequence[int], given: Seque
     """
     held = list(given) or [0] * len(weights)
     got = _head_start(replicas, weights, room, held)
-    left = min(replicas, sum(most for most, weight in zip(room, weights, strict=True) if weight)) - sum(got)
+    left = min(replicas, sum([most for most, weight in zip(room, weights, strict=True) if weight])) - sum(got)
     claims = [
         (-(weight / (2 * (held[i] + got[i]) + 1)), i)
         for i, weight in enumerate(weights)

@@ -1,6 +1,6 @@
 """From an Ask's spread, template constraints and quotas to bounds over the fleet's nodes, with what lies there now."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +25,10 @@ class RowBound:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Replicas of a workload that are there already: by (target, variant), and by row where that is known."""
+    """Replicas of a workload that are there already: by (target, variant), and by row where that is asked for."""
 
     places: Given
-    rows: Mapping[int, int]
+    rows: Callable[[], Mapping[int, int]]
 
 
 def of(
@@ -62,15 +62,18 @@ def _of_spread(
     found = known.domains.of_places(wish.by)
     if found.rows is not None:
         counts = _counted(found, held)
-        eligible = _reached(found, known.statics.runnable() & ~closed[where.target_of[: where.rows]])
     else:
         assert found.targets is not None  # noqa: S101 - for the type checker: one of the two is set
         counts = [0] * len(found.scope)
         for (target, _), count in held.places.items():
             if found.targets[target] >= 0:
                 counts[found.targets[target]] += count
-        able = {found.targets[target] for target in known.statics.reached if not closed[target]}
-        eligible = [domain in able for domain in range(len(found.scope))]
+    if closed is known.statics.shut:  # as nearly always
+        eligible = known.eligible.get(wish.by)
+        if eligible is None:
+            eligible = known.eligible[wish.by] = _eligible(where, found, known, closed)
+    else:
+        eligible = _eligible(where, found, known, closed)
     bound = spread.Bound(
         counts,
         eligible,
@@ -82,10 +85,20 @@ def _of_spread(
     return RowBound(bound, found.rows, found.targets)
 
 
+def _eligible(
+    where: fleet.Fleet, found: domains.Domains, known: views.AskViews, closed: columns.Mask
+) -> list[bool]:
+    """By domain, whether a node of it may run some variant."""
+    if found.targets is None:
+        return _reached(found, known.statics.runnable() & ~closed[where.target_of[: where.rows]])
+    able = {found.targets[target] for target in known.statics.reached if not closed[target]}
+    return [domain in able for domain in range(len(found.scope))]
+
+
 def _counted(found: domains.Domains, held: Held) -> list[int]:
     assert found.rows is not None  # noqa: S101 - for the type checker: asked of domains by row only
     counts = [0] * (len(found.scope) + 1)  # the last: of nodes in none
-    for row, count in held.rows.items():
+    for row, count in held.rows().items():
         counts[found.rows[row]] += count
     return counts[:-1]
 

@@ -5,8 +5,9 @@ changed, whether resources shrank or grew again. Where more changed than is wort
 many Asks are about that their views would not fit into memory, all rows are evaluated at once.
 """
 
+import math
 from collections import Counter, OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,9 +19,12 @@ BUDGET: Final = 24 << 20  # bytes of keys that are kept
 FACTS_BUDGET: Final = 32 << 20  # bytes of statics and candidates that are kept
 ASKS: Final = 1 << 14  # Asks that are remembered
 _WORTH_CATCHING_UP: Final = 4  # changes, one for so many candidates
+_WORTH_MENDING: Final = 16  # the same for a survey
 _UNDIVIDED: Final = (None, demand.Divide.CAPACITY, demand.Divide.AGGREGATED)
 _UNASKED: Final = -(1 << 62)
 
+_NONE: Final = np.array(0)  # see View._asked
+_ONE: Final = np.array(1)
 _ALL: Final = np.logical_and.reduce
 
 Keys = NDArray[np.int64]
@@ -41,8 +45,9 @@ class View:
         "_scorer",
         "_seen",
         "_shared",
+        "_survey",
+        "_surveyed",
         "_where",
-        "_work",
         "name",
         "requests",
     )
@@ -56,32 +61,46 @@ class View:
         self._base = among.base[index]
         self._emptiest = ask.strategy is demand.Strategy.SPREAD
         self._places: dict[int, ledger.Place] = {}
-        # numpy compares with a number of its own type at once, and with a column only after copying it out
-        self._asked = [(resource, np.int64(amount)) for resource, amount in self.requests]
+        # numpy is quickest with an array of no dimension, and copies a column out before it compares with it
+        self._asked = {resource: np.array(amount, np.int64) for resource, amount in self.requests}
         self._column = np.full((len(where.table), 1), _UNASKED, np.int64)
         for resource, amount in self.requests:
             self._column[fleet.FREE + resource, 0] = amount
-        self._work = among.work(len(self._asked))
         self._scorer: fragmentation.Scorer | None = None
         if ask.strategy is demand.Strategy.FRAGMENTATION:
             self._scorer = fragmentation.Scorer(where, ask.variants[index], shared.mix())
         self._keys: Keys | None = None
-        self._seen = where.journal.head
+        self._survey: NDArray[np.int64] | None = None
+        self._seen = self._surveyed = where.journal.head
 
     def keys(self) -> Keys:
         """Positive where a replica may go, the larger the better. Valid until any view is asked again."""
+        kept = self._kept()
+        return self._evaluate(self._candidates.work.keys) if kept is None else kept
+
+    def best(self) -> tuple[int, int]:
+        """The best node's key, not positive where no replica may go, and its position."""
+        keys = self._kept()
+        if keys is None:
+            if self._scorer is None:
+                return self._search()
+            keys = self._evaluate(self._candidates.work.keys)
+        at = int(keys.argmax())
+        return keys.item(at), at
+
+    def _kept(self) -> Keys | None:
+        """Keys as they are now, where they are worth their memory: that is, asked for often."""
         keys, notes = self._keys, self._where.journal
         changed = notes.since(self._seen, len(self._base) // _WORTH_CATCHING_UP)
         self._seen = notes.head
-        if changed is None:  # asked for too seldom to be worth its memory
+        if changed is None:
             self._keys = None
-            return self._evaluate(self._work.keys)
-        if keys is not None:
-            if len(changed):
-                self._catch_up(keys, changed)
-            return keys
-        self._keys = self._shared.storage(self, len(self._base))
-        return self._evaluate(self._work.keys if self._keys is None else self._keys)
+        elif keys is None:
+            self._keys = self._shared.storage(self, len(self._base))
+            return None if self._keys is None else self._evaluate(self._keys)
+        elif len(changed):
+            self._catch_up(keys, changed)
+        return self._keys
 
     def _catch_up(self, keys: Keys, changed: NDArray[np.int64]) -> None:
         if self._scorer is not None:
@@ -97,15 +116,53 @@ class View:
 
     def _evaluate(self, keys: Keys) -> Keys:
         self._candidates.catch_up()
-        rank, free, _, fits, enough, enough_of = self._work
-        for line, (resource, amount) in zip(enough_of, self._asked, strict=True):
-            np.greater_equal(free[resource], amount, line)
+        rank = self._candidates.work.rank
         np.add(self._base, self._ranked(rank), keys)
-        np.multiply(keys, _ALL(enough, axis=0, out=fits), keys)
+        self._close(keys, self._asked)
         if self._scorer is not None:
             open_ = np.flatnonzero(keys > 0)
             self._score(self._scorer, keys, open_, rank.take(open_))
         return keys
+
+    def _search(self) -> tuple[int, int]:
+        """`best` for keys that are not kept. Of most resources the best nodes have enough: only those of which one
+        of them once had too little are compared everywhere, the others where the best turns out to be.
+        """
+        among = self._candidates
+        among.catch_up()
+        keys = among.work.keys
+        np.add(self._base, self._ranked(among.work.rank), keys)
+        self._close(keys, among.scarce)
+        while True:
+            at = int(keys.argmax())
+            key = keys.item(at)
+            lacking = self._lacking(at) if key > 0 else None
+            if lacking is None:
+                return key, at
+            among.scarce.append(lacking)
+            self._close(keys, (lacking,))
+
+    def _lacking(self, at: int) -> int | None:
+        """The first resource of which a candidate has too little."""
+        single = self._candidates.work.single
+        for resource, amount in self.requests:
+            if single[resource][at] < amount:
+                return resource
+        return None
+
+    def _close(self, keys: Keys, resources: Iterable[int]) -> None:
+        """Zero the keys of candidates that have too little of one of some resources."""
+        work = self._candidates.work
+        short = None
+        for resource in resources:
+            if resource in self._asked:
+                if short is None:
+                    short = np.less(work.free[resource], self._asked[resource], work.short)
+                else:
+                    np.less(work.free[resource], self._asked[resource], work.line)
+                    np.logical_or(short, work.line, short)
+        if short is not None:
+            np.copyto(keys, _NONE, where=short)
 
     def _ranked(self, rank: Keys) -> Keys:
         """Ranks as the strategy counts them."""
@@ -137,20 +194,38 @@ class View:
 
     def forget(self) -> None:
         """Give the storage back."""
-        self._keys = None
+        self._keys = self._survey = None
 
     def survey(self) -> tuple[Rooms, Keys]:
-        """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go."""
+        """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go. Copies."""
+        notes = self._where.journal
+        changed = notes.since(self._surveyed, len(self._base) // _WORTH_MENDING)
+        self._surveyed = notes.head
+        if changed is None:
+            self._survey = None
+            return self._survey_all()
+        if self._survey is None:
+            self._survey = self._shared.storage(self, 2, len(self._base))
+            if self._survey is None:
+                return self._survey_all()
+            self._survey[:] = self._survey_all()
+        elif len(changed):
+            at, now = self._candidates.position_of.take(changed), self._where.table.take(changed, 1)
+            self._survey[:, at] = self._rated(self._base.take(at), now[fleet.RANK], now[fleet.FREE :])
+        return self._survey[0].copy(), self._survey[1].copy()
+
+    def _survey_all(self) -> tuple[Rooms, Keys]:
         self._candidates.catch_up()
-        (first, most), *others = self._asked
-        room = self._work.free[first] // most
-        for resource, amount in others:
-            free = self._work.free[resource]
-            np.minimum(room, free if amount == 1 else free // amount, out=room)
-        keys = self._base + self._ranked(self._work.rank)
-        fits = ((keys > 0) & (room > 0)).astype(np.int64)  # numpy multiplies numbers of one type faster
-        room *= fits
-        keys *= fits
+        return self._rated(self._base, self._candidates.work.rank, self._candidates.work.free)
+
+    def _rated(self, base: Keys, rank: Keys, free: Sequence[Rooms] | Rooms) -> tuple[Rooms, Keys]:
+        """Rooms and keys of some candidates."""
+        keys = base + self._ranked(rank)
+        room = keys.copy()  # an open node's key is larger than any room, a closed one's is negative
+        for resource, amount in self.requests:
+            np.minimum(room, free[resource] if amount == 1 else free[resource] // self._asked[resource], out=room)
+        np.maximum(room, _NONE, out=room)
+        keys *= np.minimum(room, _ONE)
         return room, keys
 
 
@@ -171,10 +246,11 @@ class Facts:
 class AskViews:
     """Everything that is known about one Ask."""
 
-    __slots__ = ("bounded", "candidates", "domains", "plain", "statics", "variants")
+    __slots__ = ("bounded", "candidates", "domains", "eligible", "plain", "statics", "variants")
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask, facts: Facts, shared: "Views") -> None:
         self.statics, self.candidates, self.domains = facts.statics, facts.candidates, shared.domains
+        self.eligible: dict[str, list[bool]] = {}  # by kind of domain, see `spread_bounds`
         self.plain, self.bounded = _is_plain(ask), _is_bounded(ask)
         self.variants = tuple(
             View(where, ask, index, facts.candidates, shared) for index in range(len(ask.variants))
@@ -279,12 +355,13 @@ class Views:
             self._contents[key] = known
         return known
 
-    def storage(self, view: View, size: int) -> Keys | None:
-        """An array for a view's keys; None where the budget is spent.
+    def storage(self, view: View, *shape: int) -> NDArray[np.int64] | None:
+        """An array of some shape for a view's keys; None where the budget is spent.
 
         Who has storage may not be who needs it: now and then all give it back, and who is busy gets it again.
         """
-        if self._keys_left < 8 * size:
+        size = 8 * math.prod(shape)
+        if self._keys_left < size:
             self._turned_away += 1
             if self._turned_away <= 4 * len(self._stored):
                 return None
@@ -293,5 +370,5 @@ class Views:
             self._stored.clear()
             self._keys_left, self._turned_away = BUDGET, 0
         self._stored.append(view)
-        self._keys_left -= 8 * size
-        return np.zeros(size, np.int64)
+        self._keys_left -= size
+        return np.zeros(shape, np.int64)

@@ -275,6 +275,42 @@ def test_what_is_kept_between_decisions_is_right_when_resources_grow_again(
             )
 
 
+@given(st.lists(asks(spreads=0), min_size=1, max_size=3), st.lists(st.integers(0, 5), max_size=20), st.randoms())
+@settings(max_examples=50)
+def test_a_survey_that_is_mended_is_the_same_as_one_made_anew(
+    several: list[demand.Ask], steps: list[int], random: Random
+) -> None:
+    """Few of many nodes change at a time, so that what is kept is worth mending."""
+    where = fleet_of(fleets.node(f"n{i}", CLOUDS[i % 4].ref, cpu=i % 7, arch=ARCHS[i // 4 % 2]) for i in range(96))
+    for number, replicas in enumerate(steps):
+        ask = random.choice(several)
+        placement.place(where, [demand.Demand(f"w{number}", ask, replicas)])
+        if replicas % 2:
+            where.withdraw(f"w{random.randrange(number + 1)}")
+        known = where.views or views.Views(where)
+        for kept, anew in zip(known.of(ask).variants, views.Views(where).of(ask).variants, strict=True):
+            for mended, whole in zip(kept.survey(), anew.survey(), strict=True):
+                assert mended[:-1].tolist() == whole[:-1].tolist()
+
+
+@given(nodes(), st.lists(asks(spreads=0), min_size=1, max_size=12))
+def test_a_search_finds_the_node_whose_key_is_the_largest(
+    found: list[hardware.NodeFacts], several: list[demand.Ask]
+) -> None:
+    """Keys that are not kept are not all worked out, whatever was scarce for those that asked before."""
+    where = _knowing(found, several)
+    known = where.views or views.Views(where)
+    for number, ask in enumerate(several):
+        placement.place(where, [demand.Demand(f"w{number}", ask)])
+        for view in known.of(ask).variants:
+            keys = view.keys().copy()
+            for _ in found:  # so much changed that keys are not worth keeping
+                where.touch(0)
+            key, at = view.best()
+            assert max(key, 0) == max(keys.max(), 0)
+            assert key <= 0 or at == keys.argmax()
+
+
 @given(
     st.lists(st.integers(0, 6), min_size=2, max_size=6),
     st.lists(st.tuples(st.sampled_from((1, 2, 3)), st.integers(1, 6)), min_size=1, max_size=4),
