@@ -394,21 +394,29 @@ def approved_by_others(csr: core_v1.CertificateSigningRequest) -> bool:
     """True for a client certificate that was issued to a box's request or a token's, but not on our word."""
     if csr.spec.signer_name != CLIENT_SIGNER or not csr.status.certificate:
         return False
-    if any(each.reason in _OWN_APPROVALS for each in csr.status.conditions):
-        return False
-    return bool(requesting_node(csr) or token_id(csr))
+    return not _approved_by_us(csr) and bool(requesting_node(csr) or token_id(csr))
+
+
+def _approved_by_us(csr: core_v1.CertificateSigningRequest) -> bool:
+    return any(each.type == "Approved" and each.reason in _OWN_APPROVALS for each in csr.status.conditions)
+
+
+def _granted(csr: core_v1.CertificateSigningRequest) -> bool:
+    """Issued, or about to be on our word: the Node was pinned to that key before we gave it."""
+    failed = any(each.type == "Failed" for each in csr.status.conditions)
+    return bool(csr.status.certificate) or (_approved_by_us(csr) and not failed)
 
 
 def newest_key(csrs: Iterable[core_v1.CertificateSigningRequest], node: str) -> str:
-    """Hash of the key whose certificate was last asked for and issued to `node`; empty where there is none."""
-    issued = [
+    """Hash of the key whose certificate was last asked for and granted to `node`; empty where there is none."""
+    granted = [
         csr
         for csr in csrs
         if csr.spec.signer_name == CLIENT_SIGNER
-        and csr.status.certificate
+        and _granted(csr)
         and (requesting_node(csr) == node or token_id(csr))
     ]
-    for csr in sorted(issued, key=_age, reverse=True):
+    for csr in sorted(granted, key=_age, reverse=True):
         if subject_node(csr) == node:
             return read(csr.spec.request).key_hash
     return ""

@@ -364,6 +364,25 @@ def test_the_newest_certificate_is_the_one_to_pin(turn: int) -> None:
     assert approval.newest_key(seen, "box-3") == ""
 
 
+@pytest.mark.parametrize(
+    ("reasons", "newest"),
+    [
+        ({"Approved": "RenewalApproved"}, OTHER_KEY),
+        ({"Approved": "RenewalApproved", "Failed": "SignerFailed"}, KEY),
+        ({"Approved": "AutoApproved"}, KEY),
+        ({"Denied": "NodeNameTaken"}, KEY),
+    ],
+)
+def test_what_we_approved_counts_before_it_is_issued(
+    reasons: dict[str, str], newest: ec.EllipticCurvePrivateKey
+) -> None:
+    """The Node is pinned to it already, and must not be pinned back to an older one meanwhile."""
+    conditions = [core_v1.StatusCondition(type=kind, reason=reason) for kind, reason in reasons.items()]
+    status = core_v1.CertificateSigningRequestStatus(conditions=conditions)
+    coming = msgspec.structs.replace(issued(OTHER_KEY, 9), status=status)
+    assert approval.newest_key([issued(KEY, 1), coming], "box-1") == pin(newest)
+
+
 def test_what_we_approved_ourselves_is_not_followed() -> None:
     assert approval.approved_by_others(issued(KEY, 1))
     assert not approval.approved_by_others(issued(KEY, 1, "RenewalApproved"))
