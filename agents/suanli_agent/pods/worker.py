@@ -83,6 +83,7 @@ class Worker:
             verdict = life.Verdict("Failed", no.reason, no.message, refused=True)
             self.state = dataclasses.replace(self.state, verdict=verdict)
         self._loop = asyncio.ensure_future(self._run())
+        self.reporter.retry()  # what the agent before us could not send: told again, it would be no news
 
     def update(self, pod: objects.Pod) -> None:
         """The hub has another version of the pod."""

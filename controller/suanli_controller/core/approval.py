@@ -7,6 +7,7 @@ our tokens or our boxes is nobody's business here: other kubelets have other app
 
 import base64
 import hashlib
+import ipaddress
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,10 @@ TOKEN_PREFIX: Final = "system:bootstrap:"  # noqa: S105  # a user name
 
 # The reasons of our own approvals of client certificates; `_approval` tells which is which.
 _OWN_APPROVALS: Final = frozenset({"RenewalApproved", "RecoveryApproved", "JoinApproved", "RejoinApproved"})
+
+# The Service by which pods reach the hub's API server: they trust the cluster's CA for it and all names below it.
+_HUB_SERVICE: Final = "kubernetes.default.svc"
+_HUB_NAMES: Final = frozenset({"kubernetes", "kubernetes.default", _HUB_SERVICE})
 
 _USAGES: Final = {
     CLIENT_SIGNER: {"digital signature", "client auth"},
@@ -305,6 +310,13 @@ def _node(case: Case, asked: Requested) -> Refusal:
     return reason, f"node {name} is pinned to another key; make a token with --node {name} --replace"
 
 
+def _reserved(case: Case, asked: Requested) -> Refusal:
+    """No box joins under the hub's own name, and none that is there already gets a serving certificate for it."""
+    found = asked.dns_names if case.box else (_node_name(asked),)
+    hub = [name for name in found if name in _HUB_NAMES or name.startswith(_HUB_SERVICE + ".")]
+    return ("NameReserved", f"{_list(hub)} is the name by which pods reach the hub") if hub else None
+
+
 def _room(case: Case, _: Requested) -> Refusal:
     assert case.site is not None  # noqa: S101  # _site or _self comes before
     most = case.site.spec.join.max_boxes
@@ -331,8 +343,9 @@ def _own_names(case: Case, asked: Requested) -> Refusal:
     itself, and every pod there trusts a certificate of the cluster's CA for that one.
     """
     assert case.box is not None  # noqa: S101  # _self comes before
-    foreign = _beyond(asked.dns_names, (case.box.name,))
-    foreign += _beyond(asked.addresses, set(case.box.addresses) - set(case.hub_addresses))
+    foreign = [name for name in asked.dns_names if name != case.box.name]
+    own = _plain(case.box.addresses) - _plain(case.hub_addresses)
+    foreign += [address for address in asked.addresses if not _plain([address]) & own]
     if foreign:
         return "NamesNotOwn", f"{_list(foreign)} is not a name or an address of node {case.box.name}"
     if not asked.dns_names and not asked.addresses:
@@ -348,9 +361,9 @@ def _self(case: Case, asked: Requested) -> Refusal:
 
 
 _CLIENT_RULES: tuple[Rule, ...] = (
-    _usages, _subject_rule, _no_names, _requester, _site, _lifetime, _node, _room, _machine,
+    _usages, _subject_rule, _no_names, _requester, _site, _lifetime, _node, _reserved, _room, _machine,
 )  # fmt: skip
-_SERVING_RULES: tuple[Rule, ...] = (_usages, _subject_rule, _self, _own_names, _site, _lifetime)
+_SERVING_RULES: tuple[Rule, ...] = (_usages, _subject_rule, _self, _own_names, _reserved, _site, _lifetime)
 
 
 def decide(case: Case) -> Verdict:
@@ -381,21 +394,29 @@ def approved_by_others(csr: core_v1.CertificateSigningRequest) -> bool:
     """True for a client certificate that was issued to a box's request or a token's, but not on our word."""
     if csr.spec.signer_name != CLIENT_SIGNER or not csr.status.certificate:
         return False
-    if any(each.reason in _OWN_APPROVALS for each in csr.status.conditions):
-        return False
-    return bool(requesting_node(csr) or token_id(csr))
+    return not _approved_by_us(csr) and bool(requesting_node(csr) or token_id(csr))
+
+
+def _approved_by_us(csr: core_v1.CertificateSigningRequest) -> bool:
+    return any(each.type == "Approved" and each.reason in _OWN_APPROVALS for each in csr.status.conditions)
+
+
+def _granted(csr: core_v1.CertificateSigningRequest) -> bool:
+    """Issued, or about to be on our word: the Node was pinned to that key before we gave it."""
+    failed = any(each.type == "Failed" for each in csr.status.conditions)
+    return bool(csr.status.certificate) or (_approved_by_us(csr) and not failed)
 
 
 def newest_key(csrs: Iterable[core_v1.CertificateSigningRequest], node: str) -> str:
-    """Hash of the key whose certificate was last asked for and issued to `node`; empty where there is none."""
-    issued = [
+    """Hash of the key whose certificate was last asked for and granted to `node`; empty where there is none."""
+    granted = [
         csr
         for csr in csrs
         if csr.spec.signer_name == CLIENT_SIGNER
-        and csr.status.certificate
+        and _granted(csr)
         and (requesting_node(csr) == node or token_id(csr))
     ]
-    for csr in sorted(issued, key=_age, reverse=True):
+    for csr in sorted(granted, key=_age, reverse=True):
         if subject_node(csr) == node:
             return read(csr.spec.request).key_hash
     return ""
@@ -423,8 +444,16 @@ def _node_name(asked: Requested) -> str:
     return asked.common_names[0].removeprefix(NODE_PREFIX) if asked.common_names else ""
 
 
-def _beyond(found: Collection[str], allowed: Collection[str]) -> list[str]:
-    return [each for each in found if each not in allowed]
+def _plain(found: Iterable[str]) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The IP addresses among `found`, each in one form: for whoever checks a certificate, ::ffff:a.b.c.d is a.b.c.d."""
+    plain = set()
+    for each in found:
+        try:
+            address = ipaddress.ip_address(each)
+        except ValueError:
+            continue  # a host name, or a Service without an address
+        plain.add(getattr(address, "ipv4_mapped", None) or address)
+    return plain
 
 
 def _list(found: Collection[str]) -> str:

@@ -49,6 +49,7 @@ class CertificateRequests:
             tasks.create_task(self._work())
 
     async def _work(self) -> None:
+        await self.requests.synced.wait()  # which certificate is a box's newest, half a list cannot tell
         while True:
             name = await self.queue.get()
             try:
@@ -127,7 +128,7 @@ class CertificateRequests:
             await self.api.patch(resources.NODES, verdict.node, "", {"metadata": {"labels": labels}})
 
     async def _follow(self, csr: core_v1.CertificateSigningRequest) -> None:
-        """Pin a box to the key of the newest certificate that it was issued: recovery will ask for that one."""
+        """Pin a box to the key of the newest certificate that it was granted: recovery will ask for that one."""
         box = await self._box(approval.subject_node(csr))
         if box is None or not box.site:
             return

@@ -9,6 +9,7 @@ import pytest
 from suanli_agent import state
 from suanli_agent.pods import manager, ports, settings
 from suanli_agent.runtime import client
+from suanli_memory_hub import MemoryHub
 
 
 def pod(uid: str, version: str = "1", phase: str = "Pending", **spec: Any) -> bytes:
@@ -21,11 +22,15 @@ UNREADABLE: dict[str, Any] = {"terminationGracePeriodSeconds": {"a": "newer form
 
 
 @pytest.fixture
-async def pods(tmp_path: Path) -> manager.PodManager:
-    """Not started: it never asks the runtime or the hub, only takes in what should run."""
+def hub() -> MemoryHub:
+    return MemoryHub()
+
+
+@pytest.fixture
+async def pods(tmp_path: Path, hub: MemoryHub) -> manager.PodManager:
+    """Not started: it never asks the runtime, only takes in what should run."""
     knobs = settings.Settings(root=tmp_path, run_root=tmp_path, seccomp_root=tmp_path)
     runtime = client.Runtime(str(tmp_path / "no.sock"))
-    hub: Any = None
     return manager.PodManager(
         knobs, runtime, state.Store(tmp_path / "state.db"), hub, ports.NodeFacts("box", ("10.0.0.1",), {})
     )
@@ -69,3 +74,16 @@ async def test_the_highest_version_of_what_is_kept_is_known(pods: manager.PodMan
     assert pods.newest_version() == 0
     pods.set_desired([pod("x", "9"), pod("y", "10")])
     assert pods.newest_version() == 10
+
+
+async def test_an_end_that_was_not_told_before_a_restart_is_told_after_it(
+    pods: manager.PodManager, hub: MemoryHub
+) -> None:
+    ended = json.dumps({"phase": "Failed", "reason": "Evicted"}).encode()
+    pods._ctx.store.put_status("x", ended, sent=False)
+    pods._adopted = True
+    pods.set_desired([pod("x", phase="Running")])
+    try:
+        await hub.until(lambda: hub.status.get("x", {}).get("phase") == "Failed", 10)
+    finally:
+        await pods.stop()

@@ -148,6 +148,13 @@ _LONELY = msgspec.structs.replace(
 _URI = x509.UniformResourceIdentifier("spiffe://x")
 _UNIT = x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "x")
 
+
+def _serving_address(shown: str) -> approval.Case:
+    """A box that shows an address, and asks for a certificate for it."""
+    pem = request(alternatives=(x509.IPAddress(ipaddress.ip_address(shown)),))
+    return full(_with(serving, **{**AS_SERVER, "pem": pem}), box=full(BOX, addresses=("box-1", shown)))
+
+
 REFUSED = [
     (_with(join, pem="bm90IGEgQ1NS"), "RequestMalformed"),
     (_with(join, pem="%%"), "RequestMalformed"),
@@ -202,6 +209,9 @@ REFUSED = [
         ),
         "NamesNotOwn",
     ),
+    (full(_serving_address("::ffff:a60:1"), hub_addresses=("10.96.0.1",)), "NamesNotOwn"),
+    (full(_serving_address("::ffff:10.96.0.1"), hub_addresses=("::ffff:10.96.0.1",)), "NamesNotOwn"),
+    (full(_serving_address("fd00:0:0::1"), hub_addresses=("None", "fd00::1")), "NamesNotOwn"),
     (full(serving, box=full(BOX, name="box-2")), "RequesterMismatch"),
     (full(serving, box=None), "RequesterMismatch"),
     (_with(serving, **{**AS_SERVER, "username": "system:bootstrap:abcdef"}), "RequesterMismatch"),
@@ -216,6 +226,37 @@ def test_refused(case: approval.Case, reason: str) -> None:
     """One field is wrong, and the refusal says which."""
     verdict = approval.decide(case)
     assert (verdict.approved, verdict.reason) == (False, reason), verdict.message
+
+
+HUB_NAMES = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+
+
+@pytest.mark.parametrize("name", HUB_NAMES)
+def test_no_box_has_the_name_of_the_hub(name: str) -> None:
+    """Not by joining under it, nor, where a Node has it already, by asking for a serving certificate."""
+    common = (f"system:node:{name}",)
+    assert approval.decide(_with(join, pem=request(common))).reason == "NameReserved"
+    box = full(BOX, name=name)
+    pem = request(common, alternatives=(x509.DNSName(name),))
+    asked = _with(serving, **{**AS_SERVER, "pem": pem, "username": common[0]})
+    assert approval.decide(full(asked, box=box, requester=box)).reason == "NameReserved"
+
+
+def test_a_name_that_only_resembles_the_hubs_may_join() -> None:
+    for name in ("kubernetes-1", "kubernetes.default.svc2", "a.kubernetes.default.svc"):
+        assert approval.decide(_with(join, pem=request((f"system:node:{name}",)))).approved
+
+
+def test_a_whole_network_is_no_address() -> None:
+    pem = request(alternatives=(x509.IPAddress(ipaddress.ip_network("10.0.0.0/24")),))
+    asked = full(_with(serving, **{**AS_SERVER, "pem": pem}), box=full(BOX, addresses=("10.0.0.0/24", "10.0.0.5")))
+    assert not approval.decide(asked).approved
+
+
+def test_an_address_may_be_written_in_another_form() -> None:
+    """Node and request need not spell it alike."""
+    mapped = full(_serving_address("::ffff:10.0.0.5"), box=BOX)
+    assert approval.decide(mapped).approved
 
 
 def test_a_listed_machine_joins() -> None:
@@ -321,6 +362,25 @@ def test_the_newest_certificate_is_the_one_to_pin(turn: int) -> None:
     seen = [issued(OTHER_KEY, 1), issued(KEY, 2), waiting, anothers][::turn]
     assert approval.newest_key(seen, "box-1") == pin(KEY)
     assert approval.newest_key(seen, "box-3") == ""
+
+
+@pytest.mark.parametrize(
+    ("reasons", "newest"),
+    [
+        ({"Approved": "RenewalApproved"}, OTHER_KEY),
+        ({"Approved": "RenewalApproved", "Failed": "SignerFailed"}, KEY),
+        ({"Approved": "AutoApproved"}, KEY),
+        ({"Denied": "NodeNameTaken"}, KEY),
+    ],
+)
+def test_what_we_approved_counts_before_it_is_issued(
+    reasons: dict[str, str], newest: ec.EllipticCurvePrivateKey
+) -> None:
+    """The Node is pinned to it already, and must not be pinned back to an older one meanwhile."""
+    conditions = [core_v1.StatusCondition(type=kind, reason=reason) for kind, reason in reasons.items()]
+    status = core_v1.CertificateSigningRequestStatus(conditions=conditions)
+    coming = msgspec.structs.replace(issued(OTHER_KEY, 9), status=status)
+    assert approval.newest_key([issued(KEY, 1), coming], "box-1") == pin(newest)
 
 
 def test_what_we_approved_ourselves_is_not_followed() -> None:
