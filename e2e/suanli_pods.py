@@ -69,7 +69,9 @@ class Box:
         """Start as the daemon does."""
         self._runtime = client.Runtime(self.containerd.socket)
         self._store = state.Store(self.folder / "state.db")
-        self.pods = manager.PodManager(self.knobs, self._runtime, self._store, self.hub, self.node, self.cards)
+        self.pods = manager.PodManager(
+            self.knobs, self._runtime, self._store, self.hub, self.node, lambda: self.cards
+        )
         await self.pods.start()
 
     async def stop(self) -> None:

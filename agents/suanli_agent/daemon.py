@@ -71,16 +71,18 @@ class Daemon:
             self.desired,
             self.link.for_pods,
             self.link.facts(),
-            {
-                card.resource: devices.Pool(card.devices, card.shared)
-                for card in self.link.box.hardware.accelerators
-            },
+            self._cards,
         )
         self.link.attach(self.pods)
         self.face = face_module.Face(self.link, self.pods, self.leave)
         self._listener = self._make_listener()
         self._asked = asyncio.Event()
         self._opening: Optional[asyncio.Task[None]] = None
+
+    def _cards(self) -> dict[str, devices.Pool]:
+        box = self.link.box
+        box.look_for_cards()
+        return {card.resource: devices.Pool(card.devices, card.shared) for card in box.hardware.accelerators}
 
     def _make_listener(self) -> Optional[endpoints.Listener]:
         host, port = settings_module.address(self.settings.listen)

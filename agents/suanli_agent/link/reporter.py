@@ -24,7 +24,7 @@ BEAT_SECONDS = 5.0  # a heartbeat that takes longer is of no use: the next one i
 
 
 class Box:
-    """Reads this box: hardware once, usage at every beat."""
+    """Reads this box: hardware once (cards again and again), usage at every beat."""
 
     def __init__(self, settings: settings_module.Settings, hub: dial.Url) -> None:
         self.settings = settings
@@ -34,6 +34,10 @@ class Box:
         self.cpu_milli = 0
         self._hub = hub
         self._before: Optional[Tuple[usage.Sample, pods_usage.PodsUsage]] = None
+
+    def look_for_cards(self) -> None:
+        """Read the cards anew: their driver makes the device nodes when it is ready, and we may be earlier."""
+        self.hardware = report.with_cards(self.hardware, self.root)
 
     def sample(self, *, settle: bool) -> usage.Sample:
         """Read usage now, and move the reserve for what is not pods: down too with `settle`."""
@@ -136,6 +140,8 @@ class Reporter:
         """Renew the Lease, then write the Node where that says something new. Raises ports.HubError."""
         due = time.monotonic() - self._written >= self._box.settings.status_seconds
         self.sample = self._box.sample(settle=due)
+        if due:
+            self._box.look_for_cards()
         first = not self._uid  # the Lease belongs to the Node, whose uid comes with the first write
         if not first:
             await self._renew()

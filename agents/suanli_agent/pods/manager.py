@@ -10,8 +10,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Callable
 
 import msgspec
 
@@ -54,7 +53,7 @@ class PodManager:
         store: state.Store,
         hub: ports.Hub,
         node: ports.NodeFacts,
-        cards: Mapping[str, core_devices.Pool] = MappingProxyType({}),
+        cards: Callable[[], Mapping[str, core_devices.Pool]] = dict,
     ) -> None:
         self._capacity = knobs.memory_capacity or _memory()
         knobs = dataclasses.replace(knobs, memory_capacity=self._capacity)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from suanli_agent import state
-from suanli_agent.core import devices as core_devices
 from suanli_agent.core import objects
 from suanli_agent.pods import context, devices, ports, reporter, settings
 from suanli_agent.runtime import client
@@ -30,14 +29,13 @@ def hub() -> MemoryHub:
 @pytest.fixture
 def told(hub: MemoryHub, tmp_path: Path) -> reporter.Reporter:
     store = state.Store(tmp_path / "state.db")
-    pools: dict[str, core_devices.Pool] = {}
     ctx = context.Context(
         settings.Settings(root=tmp_path),
         client.Runtime("/nowhere"),
         hub,
         store,
         ports.NodeFacts("box", (), {}),
-        devices.Devices(store, pools),
+        devices.Devices(store, dict),
     )
     return reporter.Reporter(ctx, objects.Pod(metadata=objects.ObjectMeta(name="p", namespace="a", uid="u")))
 
