@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from suanli_controller.api import centre as api
+from suanli_controller.core import quantity
 
 Resources = Mapping[str, int]
 
@@ -37,6 +38,15 @@ class Units:
             self.intelligent_milli + other.intelligent_milli,
             self.gigaflops_fp16 + other.gigaflops_fp16,
             self.gigaops_int8 + other.gigaops_int8,
+        )
+
+    def capped(self, most: int) -> "Units":
+        """None of them more than `most`."""
+        return Units(
+            min(self.general_milli, most),
+            min(self.intelligent_milli, most),
+            min(self.gigaflops_fp16, most),
+            min(self.gigaops_int8, most),
         )
 
 
@@ -134,8 +144,8 @@ def is_domestic(class_key: str, domestic: DomesticList) -> bool:
 
 
 def units_of(table: UnitTable, class_key: str, resources: Resources) -> Units:
-    """The compute units that `resources` of a class are. Families and accelerators that are not in the table
-    count 0.
+    """The compute units that `resources` of a class are, each sort at most quantity.MAX_AMOUNT. Families and
+    accelerators that are not in the table count 0.
     """
     parts = class_parts(class_key)
     general = resources.get("cpu", 0) * table.per_core.get(parts.family, 0) // 1000
@@ -148,7 +158,7 @@ def units_of(table: UnitTable, class_key: str, resources: Resources) -> Units:
                 gigaflops_fp16=amount * accelerator.gigaflops_fp16,
                 gigaops_int8=amount * accelerator.gigaops_int8,
             )
-    return total
+    return total.capped(quantity.MAX_AMOUNT)
 
 
 def _accelerator(table: UnitTable, resource: str, model: str) -> Accelerator | None:
@@ -173,7 +183,7 @@ def counted(holding: Holding, table: UnitTable, domestic: DomesticList) -> Holdi
 
 
 def total(parts: Sequence[Amounts]) -> Amounts:
-    """The sum; `largest_free` is the largest, for it speaks of one node."""
+    """The sum, each figure at most quantity.MAX_TOTAL; `largest_free` is the largest, for it speaks of one node."""
     if len(parts) == 1:
         return parts[0]
     return Amounts(
@@ -186,7 +196,7 @@ def total(parts: Sequence[Amounts]) -> Amounts:
         units=_sum_units([part.units for part in parts]),
         capacity_units=_sum_units([part.capacity_units for part in parts]),
         requested_units=_sum_units([part.requested_units for part in parts]),
-        domestic_milli=sum(part.domestic_milli for part in parts),
+        domestic_milli=min(sum(part.domestic_milli for part in parts), quantity.MAX_TOTAL),
     )
 
 
@@ -195,7 +205,7 @@ def _sum(parts: Iterable[Resources]) -> Resources:
     for part in parts:
         for name, amount in part.items():
             found[name] = found.get(name, 0) + amount
-    return found
+    return quantity.capped(found, quantity.MAX_TOTAL)
 
 
 def _largest(parts: Iterable[Resources]) -> Resources:
@@ -212,7 +222,7 @@ def _sum_units(parts: Sequence[Units]) -> Units:
         sum(part.intelligent_milli for part in parts),
         sum(part.gigaflops_fp16 for part in parts),
         sum(part.gigaops_int8 for part in parts),
-    )
+    ).capped(quantity.MAX_TOTAL)
 
 
 def dimension(holding: Holding, name: str) -> str:

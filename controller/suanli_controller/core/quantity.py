@@ -12,8 +12,13 @@ from typing import Final
 
 Raw = str | int | float
 
-MAX_AMOUNT: Final = 2**60
-"""Larger amounts count as this one: beyond any machine, and a few of them still add up within 64 bits."""
+MAX_AMOUNT: Final = 2**50
+"""What one node has or one pod asks counts as no more: a petabyte, or a million million cores, is beyond any machine.
+Whoever owns a box writes its amounts as they like, and a thousand of the largest must still add up within MAX_TOTAL.
+"""
+MAX_TOTAL: Final = 2**60
+"""Sums over nodes and places count as no more: 64 bits, signed, hold a few of them together, and they are what the
+stream, the dashboard's arrays and SQLite have."""
 
 _BINARY: Final = {suffix: 1024**power for power, suffix in enumerate(("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))}
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -31,7 +36,7 @@ class QuantityError(ValueError):
 
 @functools.lru_cache(maxsize=65_536)
 def parse(raw: Raw, scale: int = 0) -> int:
-    """The amount in units of 10**-scale: 3 for cpu (millicores), 0 for everything else.
+    """The amount in units of 10**-scale, at most MAX_TOTAL: 3 for cpu (millicores), 0 for everything else.
 
     Raises QuantityError for what is no quantity, and for a negative one.
     """
@@ -53,29 +58,34 @@ def _power_of_ten(match: re.Match[str]) -> int:
 
 
 def _scaled(number: int, power: int) -> int:
-    """`number` x 10**power, rounded up, at most MAX_AMOUNT."""
+    """`number` x 10**power, rounded up, at most MAX_TOTAL."""
     if number == 0:
         return 0
     if power > 20:
-        return MAX_AMOUNT
+        return MAX_TOTAL
     if power < -2 * _LONGEST:  # a trace of a unit, not worth a divisor of that many digits
         return 1
     multiplier: int = 10 ** max(power, 0)
     divisor: int = 10 ** max(-power, 0)
-    return min(-(-number * multiplier // divisor), MAX_AMOUNT)
+    return min(-(-number * multiplier // divisor), MAX_TOTAL)
 
 
-def amount(resource: str, raw: Raw) -> int:
-    """The amount of a resource in core units. Raises QuantityError that names the resource."""
+def amount(resource: str, raw: Raw, most: int = MAX_AMOUNT) -> int:
+    """The amount of a resource in core units, at most `most`. Raises QuantityError that names the resource."""
     try:
-        return parse(raw, 3 if resource == "cpu" else 0)
+        return min(parse(raw, 3 if resource == "cpu" else 0), most)
     except QuantityError as error:
         raise QuantityError(f"{resource}: {error}") from error
 
 
-def amounts(resources: Mapping[str, Raw]) -> dict[str, int]:
-    """A ResourceList in core units. Raises QuantityError that names the resource."""
-    return {resource: amount(resource, raw) for resource, raw in resources.items()}
+def amounts(resources: Mapping[str, Raw], most: int = MAX_AMOUNT) -> dict[str, int]:
+    """A ResourceList in core units, each at most `most`. Raises QuantityError that names the resource."""
+    return {resource: amount(resource, raw, most) for resource, raw in resources.items()}
+
+
+def capped(resources: Mapping[str, int], most: int = MAX_AMOUNT) -> dict[str, int]:
+    """Sums in core units, each at most `most`."""
+    return {resource: min(value, most) for resource, value in resources.items()}
 
 
 def text(resource: str, value: int) -> str:

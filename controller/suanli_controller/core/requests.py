@@ -55,7 +55,7 @@ def of_spec(spec: core_v1.PodSpec, status: core_v1.PodStatus | None = None) -> A
         total.update(_pod_level(spec.resources, total))
     _add(total, quantity.amounts(spec.overhead))
     total["pods"] = 1
-    return total
+    return quantity.capped(total)
 
 
 def _initialising(containers: list[core_v1.Container], held: Mapping[str, _Held], total: Amounts) -> Amounts:

@@ -149,15 +149,20 @@ class Access:
         asked_at, person = self._tokens.get(key, (0.0, None))
         if person is not None and time.monotonic() - asked_at < self.settings.recheck_seconds:
             return person
-        if person is None:  # one that was good a moment ago is no guess
+        is_guess = person is None  # one that was good a moment ago is none
+        if is_guess:
             self._check_tries(address)
-        person = await self._person(token, address)
+        try:
+            person = await self._person(token, address, is_guess=is_guess)
+        except NotSignedInError:
+            self._tokens.pop(key, None)  # it has ended: from now on it is as good as any other guess
+            raise
         if len(self._tokens) > _HELD:
             self._tokens.clear()
         self._tokens[key] = (time.monotonic(), person)
         return person
 
-    async def _person(self, token: str, address: str) -> Person:
+    async def _person(self, token: str, address: str, *, is_guess: bool = True) -> Person:
         try:
             async with asyncio.timeout(self.settings.answer_seconds):
                 user = await review.authenticate(self._hub, token)
@@ -167,7 +172,8 @@ class Access:
         if user is None:
             metrics.SIGN_INS.labels("refused").inc()
             _log.warning("sign-in refused: the hub does not know the token", address=address)
-            self._failures.setdefault(address, []).append(time.monotonic())
+            if is_guess:
+                self._failures.setdefault(address, []).append(time.monotonic())
             raise NotSignedInError("the hub does not know this token, or it has ended")
         return Person(user=user, since=int(time.time()))
 

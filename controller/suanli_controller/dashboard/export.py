@@ -6,7 +6,7 @@ import io
 from collections.abc import AsyncIterator, Iterable
 
 from suanli_controller.core import centre
-from suanli_controller.dashboard import answers, query
+from suanli_controller.dashboard import answers, fleet
 from suanli_controller.view import model
 
 PART_ROWS = 100  # some 2 ms of work
@@ -67,8 +67,8 @@ def node_row(node: model.Node) -> tuple[object, ...]:
         node.requested.get("cpu", 0),
         node.allocatable.get("memory", 0),
         node.requested.get("memory", 0),
-        query.accelerators(node.allocatable),
-        query.accelerators(node.requested),
+        fleet.accelerators(node.allocatable),
+        fleet.accelerators(node.requested),
         node.os_image,
         node.kernel,
         node.kubelet,

@@ -4,12 +4,14 @@ bytes.
 Rows come in as they are in the view and go out as they came in; between, text that many share is held once.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from suanli_controller.core import quantity
 from suanli_controller.view import model
 
 Rows = NDArray[np.int64]
@@ -18,7 +20,7 @@ Kind = Literal["allocatable", "capacity", "requested"]
 _KINDS: tuple[Kind, ...] = ("allocatable", "capacity", "requested")
 _ABSENT = -1  # of an amount or a time; both are 0 or more where they are told
 _FIRST_ROOM = 1024
-_ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage", "pods", "storage"})
+_COLUMNS = ("cpu", "memory", "ephemeral-storage", "pods")  # what every node has; the rest, few have, by row
 
 
 class Shape(NamedTuple):
@@ -54,8 +56,13 @@ class Fleet:
             "cordoned": np.zeros(_FIRST_ROOM, np.bool_),
             "created": np.zeros(_FIRST_ROOM, np.int64),
             "certificate_expires": np.zeros(_FIRST_ROOM, np.int64),
+            "accelerators": np.zeros(_FIRST_ROOM, np.int64),
         }
-        self._amounts: dict[Kind, dict[str, NDArray[np.int64]]] = {kind: {} for kind in _KINDS}
+        self._amounts: dict[Kind, dict[str, NDArray[np.int64]]] = {
+            kind: {name: np.full(_FIRST_ROOM, _ABSENT, np.int64) for name in _COLUMNS} for kind in _KINDS
+        }
+        # By row. Columns would be as many as the names that boxes think of, and outlive them.
+        self._others: dict[Kind, dict[int, model.Resources]] = {kind: {} for kind in _KINDS}
 
     def __len__(self) -> int:
         return len(self.names) - len(self._free)
@@ -73,15 +80,18 @@ class Fleet:
         columns["created"][row] = node.created
         expires = node.certificate_expires
         columns["certificate_expires"][row] = _ABSENT if expires is None else expires
+        columns["accelerators"][row] = accelerators(node.allocatable)
         for kind in _KINDS:
-            self._put_amounts(self._amounts[kind], row, getattr(node, kind))
+            self._put_amounts(kind, row, getattr(node, kind))
 
-    def _put_amounts(self, held: dict[str, NDArray[np.int64]], row: int, amounts: model.Resources) -> None:
-        for name in amounts:
-            if name not in held:
-                held[name] = np.full(self._room, _ABSENT, np.int64)
-        for name, column in held.items():
+    def _put_amounts(self, kind: Kind, row: int, amounts: model.Resources) -> None:
+        for name, column in self._amounts[kind].items():
             column[row] = amounts.get(name, _ABSENT)
+        others = {sys.intern(name): value for name, value in amounts.items() if name not in _COLUMNS}
+        if others:
+            self._others[kind][row] = others
+        else:
+            self._others[kind].pop(row, None)
 
     def drop(self, target: str, name: str) -> None:
         """Forget a node; one that is not held is no error."""
@@ -90,6 +100,8 @@ class Fleet:
         if row is None:
             return
         self._free.append(row)
+        for others in self._others.values():
+            others.pop(row, None)
         self.names[row] = ""
         self._unsort(target)
         if not rows:
@@ -182,22 +194,13 @@ class Fleet:
         return np.array([rows[name] for name in names if name in rows], np.int64)
 
     def column(self, name: str, rows: Rows) -> NDArray[Any]:
-        """Of `rows`: target or shape (their numbers), ready, cordoned, created."""
+        """Of `rows`: target or shape (their numbers), ready, cordoned, created, accelerators (allocatable)."""
         chosen: NDArray[Any] = self._columns[name][rows]
         return chosen
 
     def amount(self, kind: Kind, resource: str, rows: Rows) -> Rows:
-        """How much of a resource each of `rows` has; 0 where it has none."""
-        column = self._amounts[kind].get(resource)
-        return np.zeros(len(rows), np.int64) if column is None else np.maximum(column[rows], 0)
-
-    def accelerators(self, kind: Kind, rows: Rows) -> Rows:
-        """How many accelerators of any sort each of `rows` has."""
-        total = np.zeros(len(rows), np.int64)
-        for name in self._amounts[kind]:
-            if is_accelerator(name):
-                total += self.amount(kind, name, rows)
-        return total
+        """How much cpu, memory, ephemeral-storage or pods each of `rows` has; 0 where it has none."""
+        return np.maximum(self._amounts[kind][resource][rows], 0)
 
     def where_shape(self, matches: Callable[[Shape], bool], rows: Rows) -> Rows:
         """Those of `rows` whose shape matches; each shape is asked once."""
@@ -230,12 +233,14 @@ class Fleet:
             for amounts, value in zip(found, column[rows].tolist(), strict=True):
                 if value != _ABSENT:
                     amounts[name] = value
+        for amounts, row in zip(found, rows.tolist(), strict=True):
+            amounts.update(self._others[kind].get(row, ()))
         return found
 
 
-def is_accelerator(resource: str) -> bool:
-    """Whether a resource is an extended one, as accelerators are."""
-    return resource not in _ORDINARY and "/" in resource
+def accelerators(resources: model.Resources) -> int:
+    """How many accelerators there are among them, of any sort: extended resources, as accelerators are."""
+    return min(sum(amount for name, amount in resources.items() if "/" in name), quantity.MAX_TOTAL)
 
 
 def ranks(texts: list[str]) -> Rows:

@@ -168,7 +168,10 @@ async def record(store: Store, held: replica.Replica, clock: Callable[[], float]
     while True:
         if held.connected and held.complete:
             now = int(clock())
-            await asyncio.to_thread(store.add, samples_of(held, now), now)
+            try:
+                await asyncio.to_thread(store.add, samples_of(held, now), now)
+            except Exception:  # noqa: BLE001  # a full disk, say: one sample is lost, and not all that follow
+                _log.exception("a sample is lost; the next is taken in its turn")
             await asyncio.sleep(step - clock() % step)
         else:
             await asyncio.sleep(1)

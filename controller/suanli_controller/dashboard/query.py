@@ -145,7 +145,7 @@ _VALUES: dict[str, Callable[[fleet.Fleet, fleet.Rows], fleet.Rows]] = {
     "cpuFree": lambda found, rows: _free(found, rows, "cpu"),
     "memory": lambda found, rows: found.amount("allocatable", "memory", rows),
     "memoryFree": lambda found, rows: _free(found, rows, "memory"),
-    "accelerators": lambda found, rows: found.accelerators("allocatable", rows),
+    "accelerators": lambda found, rows: found.column("accelerators", rows),
     "ready": _state,
     "created": lambda found, rows: found.column("created", rows),
 }
@@ -188,11 +188,6 @@ def class_matches(class_key: str, wanted: Filter) -> bool:
         and wanted.os in ("", parts.os)
         and wanted.accelerator in ("", parts.accelerator)
     )
-
-
-def accelerators(resources: model.Resources) -> int:
-    """How many accelerators there are among them, of any sort."""
-    return sum(amount for name, amount in resources.items() if fleet.is_accelerator(name))
 
 
 # --- the small tables

@@ -65,6 +65,8 @@ class Subscriber:
                 await self._follow(source)
             except _EXPECTED as error:
                 _log.warning("view stream broke off", why=_say(error), retry_seconds=round(wait, 1))
+            except Exception:  # noqa: BLE001  # a fault of ours; a copy that nobody follows would look alive
+                _log.exception("view stream cannot be taken in; beginning again", retry_seconds=round(wait, 1))
             if self._held.connected:
                 wait = self._settings.first_wait
             self._set_connected(False)
@@ -78,7 +80,8 @@ class Subscriber:
             for frame in deframer.feed(data):
                 change = self._held.apply(frame)
                 metrics.FRAMES.labels(type(frame).__name__).inc()
-                if self._held.complete and not self._held.connected:
+                half_told = isinstance(frame, model.SnapshotPart) and not frame.last
+                if not half_told and not self._held.connected:
                     self._set_connected(True)
                 if change:
                     self._changed(change)

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from suanli_controller.api import cloud, core_v1, fields, names
-from suanli_controller.core import affinity, capacity, centre, demand, fleet, hardware, places, requests
+from suanli_controller.core import affinity, capacity, centre, demand, fleet, hardware, places, quantity, requests
 from suanli_controller.kube import client, events, queue, resources
 from suanli_controller.reconcile import carrier, cluster, copies
 
@@ -37,10 +37,10 @@ class TargetState:
     profiles: Sequence[cloud.NodeProfile]
     reader: hardware.Reader
     nodes: dict[str, hardware.NodeFacts] = field(default_factory=dict)
-    requested: dict[str, dict[str, int]] = field(default_factory=dict)  # by node
     draining: bool = False  # our replicas should leave
     examined: bool = True  # false: whether it answers is not known yet
     recount: bool = True  # capacity changed since it was written last
+    _requested: dict[str, dict[str, int]] = field(default_factory=dict)  # by node, exact: pods are taken off again
     _sorts: tuple[affinity.Sort, ...] | None = None
     _terms: tuple[Any, dict[tuple[bytes, str], hardware.Terms]] = (None, {})  # made from what, and by whose wishes
 
@@ -77,7 +77,7 @@ class TargetState:
     def count(self, units: centre.UnitTable | None) -> list[fields.ClassCapacity]:
         """Capacity by class, for a status; until something changes it need not be counted again."""
         self.recount = False
-        counted = capacity.by_class((each, self.requested.get(each.name, {})) for each in self.nodes.values())
+        counted = capacity.by_class((each, self.requested_on(each.name)) for each in self.nodes.values())
         return capacity.status(counted, units)
 
     def is_told_otherwise(self, facts: hardware.NodeFacts) -> bool:
@@ -93,10 +93,14 @@ class TargetState:
 
     def request(self, node: str, amounts: Mapping[str, int], sign: int) -> None:
         """Add (1) or take away (-1) what a pod requests on a node."""
-        held = self.requested.setdefault(node, {})
+        held = self._requested.setdefault(node, {})
         for resource, amount in amounts.items():
             held[resource] = held.get(resource, 0) + sign * amount
         self.recount = True
+
+    def requested_on(self, node: str) -> dict[str, int]:
+        """What the pods on a node request, as much of it as a node can have."""
+        return quantity.capped(self._requested.get(node, {}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class Showing:
             self.board.drop("nodes", f"{before}/{name}")
             self._stale.add(before)
         if node is not None and state is not None and facts is not None:
-            self.board.put(rows.of_node(facts, node, state.requested.get(name, {})))
+            self.board.put(rows.of_node(facts, node, state.requested_on(name)))
             at.shown[name] = ref
             self._stale.add(ref)
 
@@ -180,12 +180,11 @@ class Showing:
             self._recount.pop(ref, None)
             return
         state = self.city.targets.get(ref)
-        nodes = list(state.nodes.values()) if state else []
-        requested = state.requested if state else {}
-        counted = capacity.by_class((each, requested.get(each.name, {})) for each in nodes)
+        held = [(each, state.requested_on(each.name)) for each in state.nodes.values()] if state else []
+        counted = capacity.by_class(held)
         make: Callable[..., Any] = rows.of_cloud if is_cloud else rows.of_site
         classes = rows.of_classes(counted, *self._table)
-        self.board.put(make(item, len(nodes), rows.ready_count(nodes), classes))
+        self.board.put(make(item, len(held), rows.ready_count(node for node, _ in held), classes))
 
 
 _NO_TABLE = (totals.UnitTable(), totals.DomesticList())

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -80,7 +81,7 @@ class Server:
     def _send(self, frame: model.Frame) -> None:
         if not self._queues:
             return
-        data = model.encode(frame)
+        data = _encoded(frame)
         metrics.BYTES.inc(len(data) * len(self._queues))
         for queue in list(self._queues):
             if queue.full():
@@ -126,7 +127,7 @@ class Server:
     async def _write(self, response: web.StreamResponse, queue: asyncio.Queue[bytes | None]) -> None:
         # Cut at once, with no await since the queue was made: no delta falls between the two, none is told twice.
         for part in list(self.board.snapshot(int(time.time()))):
-            await response.write(model.encode(part))
+            await response.write(_encoded(part))
         while (data := await queue.get()) is not None:
             await response.write(data)
 
@@ -144,3 +145,32 @@ class Server:
         except errors.KubeError as error:
             raise web.HTTPServiceUnavailable(text="the hub cannot be asked who this is\n") from error
         return user
+
+
+_UNENCODABLE = (OverflowError, ValueError, TypeError, msgspec.MsgspecError)  # what msgpack has no form for
+
+
+def _encoded(frame: model.Frame) -> bytes:
+    """The frame without the rows that cannot be told: one of them must not end the stream, and the leader with it."""
+    try:
+        return model.encode(frame)
+    except _UNENCODABLE:
+        if isinstance(frame, model.Beat):
+            raise
+        return model.encode(msgspec.structs.replace(frame, rows=_tellable(frame.rows)))
+
+
+def _tellable(rows: model.Rows) -> model.Rows:
+    lists = {name: [row for row in getattr(rows, name) if _can_be_told(name, row)] for name in board.TABLES}
+    centre = rows.centre if rows.centre is not None and _can_be_told("centre", rows.centre) else None
+    return model.Rows(centre=centre, **lists)
+
+
+def _can_be_told(table: str, row: model.Row) -> bool:
+    try:
+        msgspec.msgpack.encode(row)
+    except _UNENCODABLE:
+        key = table if isinstance(row, model.Centre) else board.key_of(row)
+        _log.exception("a row cannot be told and is left out", table=table, key=key)
+        return False
+    return True

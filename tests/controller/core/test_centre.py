@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suanli_controller.core import centre
+from suanli_controller.core import centre, quantity
 
 TABLE = centre.UnitTable(
     {"kunpeng-920": 1000},
@@ -108,3 +108,14 @@ def test_the_largest_free_of_two_is_the_larger_and_not_the_sum(
         assert both.largest_free[resource] == max(
             left.largest_free.get(resource, 0), right.largest_free.get(resource, 0)
         )
+
+
+def test_absurd_amounts_stay_within_64_bits_in_units_and_totals() -> None:
+    """A hostile box's word is counted, and still fits the stream, the dashboard's arrays and SQLite."""
+    absurd = {"cpu": quantity.MAX_AMOUNT, "huawei.com/Ascend910": quantity.MAX_AMOUNT}
+    listed = centre.DomesticList(frozenset({"kunpeng-920"}), frozenset({"openeuler"}))
+    one = centre.with_units(centre.Amounts(capacity=absurd, requested=absurd), ASCEND, TABLE, listed)
+    assert one.capacity_units == centre.Units(*[quantity.MAX_AMOUNT] * 4)
+    whole = centre.total([one] * 5000)
+    assert whole.requested == dict.fromkeys(absurd, quantity.MAX_TOTAL)
+    assert (whole.capacity_units.milli, whole.domestic_milli) == (2 * quantity.MAX_TOTAL, quantity.MAX_TOTAL)

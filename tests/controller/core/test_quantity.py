@@ -29,7 +29,7 @@ RESOURCES = ("cpu", "memory", "ephemeral-storage", "hugepages-2Mi", "pods", "hua
         ("memory", "128974848", 128974848),
         ("memory", "129e6", 129_000_000),
         ("memory", "129M", 129_000_000),
-        ("memory", "1E", 10**18),
+        ("memory", "1P", 10**15),
         ("memory", "1E3", 1000),
         ("memory", "100m", 1),
         ("memory", "+1Ki", 1024),
@@ -55,7 +55,7 @@ def test_refuses_a_negative_amount() -> None:
         quantity.amount("cpu", "-2")
 
 
-@pytest.mark.parametrize("raw", ["1e999999999", "9" * 60, "99999999999999Ei"])
+@pytest.mark.parametrize("raw", ["1e999999999", "9" * 60, "99999999999999Ei", "1E"])
 def test_an_absurd_amount_counts_as_the_largest(raw: str) -> None:
     assert quantity.amount("memory", raw) == quantity.MAX_AMOUNT
 
@@ -109,3 +109,9 @@ def test_rounds_up_and_never_down(whole: int, billionths: int, suffix: str) -> N
 def test_order_does_not_show_in_what_is_written(resources: dict[str, int]) -> None:
     backwards = dict(reversed(resources.items()))
     assert list(quantity.texts(resources).items()) == list(quantity.texts(backwards).items())
+
+
+def test_one_machine_has_at_most_a_petabyte_and_a_city_more() -> None:
+    assert quantity.amounts({"huawei.com/Ascend910": "1Ei"}) == {"huawei.com/Ascend910": quantity.MAX_AMOUNT}
+    assert quantity.amounts({"memory": "50Pi"}, quantity.MAX_TOTAL) == {"memory": 50 * 2**50}
+    assert quantity.capped({"cpu": 2**80, "pods": 3}) == {"cpu": quantity.MAX_AMOUNT, "pods": 3}

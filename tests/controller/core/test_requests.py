@@ -131,3 +131,9 @@ def test_the_request_covers_every_moment_of_the_pod(
 def test_order_of_containers_does_not_matter(running: list[dict[str, Any]], random: Any) -> None:
     shuffled = random.sample(running, len(running))
     assert requests.of_pod(pod(containers=running)) == requests.of_pod(pod(containers=shuffled))
+
+
+def test_a_pod_asks_for_no_more_than_a_node_can_have() -> None:
+    """However many containers ask for however much: sums stay within what 64 bits hold."""
+    of = pod(containers=[container(f"c{number}", cpu="1", **{"x.com/gpu": "1Ei"}) for number in range(8)])
+    assert requests.of_pod(of) == {"cpu": 8000, "x.com/gpu": quantity.MAX_AMOUNT, "pods": 1}

@@ -93,3 +93,24 @@ async def test_a_token_that_was_good_is_asked_about_again_whatever_else_came_fro
     with pytest.raises(access.TooManyTriesError):
         await asked.by_token("another", "10.0.0.1")
     assert (await asked.by_token("good", "10.0.0.1")).user == PERSON.user
+
+
+async def test_a_token_that_has_ended_is_a_guess_from_its_second_refusal_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first tells its owner that it has ended, and counts against nobody."""
+    good = {"mine"}
+
+    async def authenticate(_hub: object, token: str) -> review.User | None:
+        return PERSON.user if token in good else None
+
+    monkeypatch.setattr(review, "authenticate", authenticate)
+    chosen = access.Settings(recheck_seconds=0, failures_a_minute=1)
+    asked = access.Access(cast("client.Client", None), chosen, lambda: ())
+    await asked.by_token("mine", "10.0.0.1")
+    good.clear()
+    for _ in range(2):
+        with pytest.raises(access.NotSignedInError):
+            await asked.by_token("mine", "10.0.0.1")
+    with pytest.raises(access.TooManyTriesError):
+        await asked.by_token("mine", "10.0.0.1")

@@ -1,7 +1,9 @@
 """Samples: bounded, thinned to what a chart shows, and lost without harm."""
 
+import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.controller.dashboard import centre_rows
 
@@ -82,3 +84,22 @@ def test_one_sample_is_taken_of_each_value_of_each_dimension() -> None:
 async def test_a_prometheus_that_is_not_there_is_an_error_that_says_so() -> None:
     with pytest.raises(prometheus.PrometheusError, match=r"http://127.0.0.1:1/api/v1/query_range"):
         await prometheus.Prometheus("http://127.0.0.1:1").read("total", NOW - 60, NOW)
+
+
+async def test_a_sample_that_cannot_be_kept_does_not_end_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, held = history.Store(None), centre_rows.replica_of(centre_rows.leader_with([]))
+    tried, again = 0, asyncio.Event()
+
+    def samples_of(*_: object) -> dict[str, list[answers.Sample]]:
+        nonlocal tried
+        tried += 1
+        if tried > 1:
+            again.set()
+        return {"total": [msgspec.structs.replace(_sample(NOW), general_milli=2**64)]}  # beyond SQLite's integers
+
+    monkeypatch.setattr(history, "samples_of", samples_of)
+    recording = asyncio.create_task(history.record(store, held, lambda: NOW - 0.01))
+    async with asyncio.timeout(10):
+        await again.wait()
+    recording.cancel()
+    assert store.read("total", 0, NOW).items == []

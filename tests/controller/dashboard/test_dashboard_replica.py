@@ -1,9 +1,11 @@
 """The dashboard's copy follows the leader exactly, and asks for a snapshot where it cannot."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from tests.controller.dashboard import centre_rows
 
+from suanli_controller.core import quantity
 from suanli_controller.dashboard import fleet, replica
 from suanli_controller.view import board, model
 
@@ -75,3 +77,19 @@ def test_a_site_and_a_cloud_of_one_name_keep_their_own_nodes() -> None:
     leader.drop("nodes", "Cloud/a/n")
     held.apply(leader.tick(1))
     assert set(_nodes(held)) == {"EdgeSite/s/n"}
+
+
+def test_names_that_a_box_thinks_of_take_no_columns_and_go_with_it() -> None:
+    """However many, they come back as told, and leave nothing behind."""
+    found = fleet.Fleet()
+    told = {"cpu": 1, **{f"box.example/{number}": 2**50 for number in range(5000)}}
+    odd = model.Node(target="EdgeSite/s", name="odd", class_key=centre_rows.CLASSES[0], allocatable=told)
+    found.put(odd)
+    (row,) = rows = found.named("EdgeSite/s", ["odd"])
+    assert next(found.nodes(rows)) == odd
+    assert found.column("accelerators", rows)[0] == quantity.MAX_TOTAL
+    assert len(found._amounts["allocatable"]) == 4
+    found.put(msgspec.structs.replace(odd, allocatable={"huawei.com/Ascend910": 8}))
+    assert found._others["allocatable"] == {row: {"huawei.com/Ascend910": 8}}
+    found.drop("EdgeSite/s", "odd")
+    assert not any(found._others.values())

@@ -3,7 +3,7 @@
 import msgspec
 
 from suanli_controller.api import core_v1
-from suanli_controller.core import affinity, demand, fleet, hardware
+from suanli_controller.core import affinity, demand, fleet, hardware, quantity
 from suanli_controller.reconcile import city
 
 
@@ -32,3 +32,15 @@ def test_node_terms_follow_the_ask_the_nodes_and_the_target() -> None:
     assert terms(state, ask("phytium-ft2000plus")) != ()
     state.target = fleet.Target("Cloud/c", local=True)
     assert terms(state, ask("kunpeng-920")) != ()
+
+
+def test_what_a_node_is_asked_for_is_capped_where_it_is_read_and_exact_where_it_is_kept() -> None:
+    """Pods that go again leave just what the others ask for."""
+    state = city.TargetState(fleet.Target("Cloud/c"), "Cloud/c", [], hardware.Reader("Cloud/c", []))
+    state.request("a", {"cpu": 500}, 1)
+    for _ in range(3):
+        state.request("a", {"cpu": quantity.MAX_AMOUNT}, 1)
+    assert state.requested_on("a") == {"cpu": quantity.MAX_AMOUNT}
+    for _ in range(3):
+        state.request("a", {"cpu": quantity.MAX_AMOUNT}, -1)
+    assert state.requested_on("a") == {"cpu": 500}
