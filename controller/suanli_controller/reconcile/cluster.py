@@ -193,11 +193,13 @@ def have_of(kind: str, each: Any) -> convergence.Have:
 
 
 def _seen_deployment(each: core_v1.Deployment) -> workload_status.Seen:
+    """Current as `kubectl rollout status` judges it: every pod is new, and none of the former is left."""
     wanted, status = each.spec.replicas or 0, each.status
     return workload_status.Seen(
         replicas=wanted,
         ready=status.ready_replicas,
-        current=status.observed_generation >= each.metadata.generation and status.updated_replicas >= wanted,
+        current=status.observed_generation >= each.metadata.generation
+        and wanted <= status.updated_replicas == status.replicas,
     )
 
 
