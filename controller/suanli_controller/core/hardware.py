@@ -80,6 +80,9 @@ class _Sort:
     conflicts: tuple[str, ...]
 
 
+_MOST_RESOURCES: Final = (
+    64  # of one node, as many as a class shows; a box may name thousands, each held fleet-wide
+)
 _KEPT: Final = 4096  # sorts; above it, the labels that a profile reads differ from node to node
 
 
@@ -138,6 +141,10 @@ def node_facts(node: core_v1.Node, target: str, profiles: Sequence[cloud.NodePro
 
 
 def _amounts(node: core_v1.Node, resources: Mapping[str, quantity.Raw]) -> dict[str, int]:
+    """Of at most _MOST_RESOURCES, Kubernetes' own first."""
+    if len(resources) > _MOST_RESOURCES:
+        kept = sorted(resources, key=lambda resource: ("/" in resource, resource))[:_MOST_RESOURCES]
+        resources = {resource: resources[resource] for resource in kept}
     try:
         return quantity.amounts(resources)
     except quantity.QuantityError as error:

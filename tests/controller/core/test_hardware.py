@@ -364,6 +364,12 @@ class TestNode:
             "huawei.com/Ascend910": 8,
         }
 
+    def test_of_thousands_of_resources_a_node_keeps_64_and_kubernetes_own_among_them(self) -> None:
+        found = facts(of=node(resources={f"box.example/{number}": "1" for number in range(5000)}))
+        for amounts in (found.allocatable, found.capacity):
+            assert len(amounts) == 64
+            assert {"cpu", "memory", "pods"} <= amounts.keys()
+
     def test_a_bad_amount_is_named_with_its_node(self) -> None:
         with pytest.raises(quantity.QuantityError, match="node n1: memory: 'much' is not a quantity"):
             facts(of=node(resources={"memory": "much"}))
