@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 _MOST_NAMED = 200  # keys of touched rows in a frame; more is "everything"
-_LARGE = 32_768  # characters; 100 clouds are half a million, and compress to a tenth
-_LEVEL = 3  # of gzip: 9 takes five times as long for a twentieth less
+_LARGE = 8_192  # characters; 100 clouds are half a million, and compress to a tenth
+_LEVEL = 6  # of gzip: 9 takes much longer and saves next to nothing
 
 
 @dataclass(frozen=True, slots=True)
