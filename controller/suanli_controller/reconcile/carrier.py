@@ -234,7 +234,7 @@ class Carrier:
                 after = await self.there.api.patch(cluster.OWNED[kind], name, namespace, patch)
                 self._applied[want.key] = after.metadata.generation
             case convergence.Delete(have=have):
-                await self._delete(have)
+                await self._delete(have.key, have.uid, have.resource_version)
 
     async def _apply(self, step: convergence.Apply) -> None:
         resource, want = cluster.OWNED[step.want.key[0]], step.want
@@ -261,22 +261,18 @@ class Carrier:
     async def _delete_hidden(self, workload_uid: str, key: convergence.Key) -> None:
         """A watch that lags must not let a workload go while something of it is there."""
         kind, namespace, name = key
-        try:
+        with contextlib.suppress(errors.NotFound):
             there = (await self.there.api.get(cluster.OWNED[kind], name, namespace)).metadata
             if there.labels.get(names.WORKLOAD_UID_LABEL) == workload_uid:
-                await self.there.api.delete(
-                    cluster.OWNED[kind], name, namespace, uid=there.uid, resource_version=there.resource_version
-                )
-        except errors.NotFound:
-            log.debug("gone already", cluster=self.there.ref, kind=kind, namespace=namespace, name=name)
+                await self._delete(key, there.uid, there.resource_version)
         self._made.get(workload_uid, set()).discard(key)
 
-    async def _delete(self, have: convergence.Have) -> None:
-        kind, namespace, name = have.key
+    async def _delete(self, key: convergence.Key, uid: str, resource_version: str) -> None:
+        kind, namespace, name = key
         try:
             await self.there.api.delete(
-                cluster.OWNED[kind], name, namespace, uid=have.uid, resource_version=have.resource_version
+                cluster.OWNED[kind], name, namespace, uid=uid, resource_version=resource_version
             )
         except errors.NotFound:
             log.debug("gone already", cluster=self.there.ref, kind=kind, namespace=namespace, name=name)
-        self._applied.pop(have.key, None)
+        self._applied.pop(key, None)
