@@ -74,7 +74,7 @@ def box(
         )
         hub.kubectl("wait", "--for=condition=Ready", "pod/talker", "--timeout=90s")
         until((made.state / "pki/serving.pem").exists, "the serving certificate", seconds=60)
-        until(lambda: hub.kubectl("logs", "talker"), "the endpoints", seconds=30)
+        until(lambda: hub.kubectl("logs", "talker"), "the endpoints", seconds=90)
         yield made
         hub.kubectl("delete", "pod", "talker", "--grace-period=1")
 
@@ -128,7 +128,9 @@ class Kubectl:
 
 @pytest.fixture(scope="module")
 def kubectl(hub: Cluster, box: Box, person: Path) -> Kubectl:
-    return Kubectl(hub, person)
+    made = Kubectl(hub, person)
+    until(lambda: made("logs", "talker", "--container=quiet").stdout, "the rights to be known", 90)
+    return made
 
 
 def test_logs_are_followed(hub: Cluster, kubectl: Kubectl) -> None:
@@ -143,7 +145,8 @@ def test_logs_are_followed(hub: Cluster, kubectl: Kubectl) -> None:
 
 def test_a_log_has_an_end_when_asked_for_one(kubectl: Kubectl) -> None:
     quiet = ("logs", "talker", "--container=quiet")
-    assert kubectl(*quiet).stdout == b"one\ntwo\nthree\n"
+    whole = until(lambda: (said := kubectl(*quiet).stdout).endswith(b"three\n") and said, "the whole log")
+    assert whole == b"one\ntwo\nthree\n"
     assert kubectl(*quiet, "--limit-bytes=5").stdout == b"one\nt"
     assert kubectl(*quiet, "--tail=1").stdout == b"three\n"
     assert kubectl("logs", "talker", "--container=other").returncode != 0
@@ -169,7 +172,10 @@ def test_cp_both_ways(kubectl: Kubectl, tmp_path: Path) -> None:
 
 
 def test_port_forward(hub: Cluster, kubectl: Kubectl) -> None:
-    hub.apply(_pod("server", "mkdir /w; echo served > /w/index.html; exec httpd -f -p 8080 -h /w"))
+    server = _pod("server", "mkdir /w; echo served > /w/index.html; exec httpd -f -p 8080 -h /w")
+    listening = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
+    server["spec"]["containers"][0]["readinessProbe"] = listening  # kubectl gives up where nobody listens
+    hub.apply(server)
     hub.kubectl("wait", "--for=condition=Ready", "pod/server", "--timeout=90s")
     port = free_port()
     with subprocess.Popen(
@@ -219,8 +225,7 @@ def test_the_right_to_read_metrics_reads_metrics_alone(hub: Cluster, box: Box, t
     whole = json.loads(hub.service_account("default", "scraper", cluster_role="scraper").read_text())
     url = f"https://127.0.0.1:{box.environment['SUANLI_AGENT_LISTEN']}"
     caller = Caller(url, boxes.ca_file(hub, tmp_path), token=whole["users"][0]["user"]["token"])
-    code, answer = caller("GET", "/metrics")
-    assert code == 200
+    answer = until(lambda: (told := caller("GET", "/metrics"))[0] == 200 and told[1], "the right to be known", 90)
     assert "suanli_agent_hub_up 1" in answer["message"]
     assert caller("GET", "/containerLogs/default/talker/main")[0] == 403
 

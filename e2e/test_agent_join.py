@@ -319,9 +319,11 @@ def test_a_box_that_wakes_in_1970_reports_and_knows_it(hub: Cluster, joined: Joi
     box.environment |= {"LD_PRELOAD": str(other_clock), "CLOCK_OFFSET": str(away)}
     with box.running():
         until(lambda: condition(hub, "dawn", "ClockSynced") == "False", "the condition", seconds=90)
+        until(lambda: box.status()["contact"]["up"], "the link", seconds=60)
         words = box.agent("status").stdout
         assert re.search(r"Clock: \d+ s behind the hub", words)
-        lease = hub.api.get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/dawn")
+        path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/dawn"
+        lease = until(lambda: _or_none(hub, path), "the Lease", seconds=60)
         assert lease["spec"]["renewTime"] > "2020"
 
 
@@ -348,8 +350,8 @@ def test_the_node_says_what_the_box_is(hub: Cluster, joined: Joined) -> None:
         lease = until(lambda: _or_none(hub, path), "the Lease", seconds=60)
         usage = json.loads(lease["metadata"]["annotations"]["suanli.io/usage"])
         assert set(usage) == {"cpuMilli", "memoryBytes", "diskBytes", "rxBytes", "txBytes"}
-        site = hub.api.get("/apis/suanli.io/v1alpha1/edgesites/north")
-        assert site["status"]["boxes"] >= 1
+        site = "/apis/suanli.io/v1alpha1/edgesites/north"
+        until(lambda: hub.api.get(site)["status"]["boxes"] >= 1, "the site to count it", seconds=60)
 
 
 def _or_none(hub: Cluster, path: str) -> Any:

@@ -2,6 +2,7 @@
 failure.
 """
 
+import json
 import signal
 import socket
 import time
@@ -134,9 +135,8 @@ def test_deployment_runs_rolls_and_goes(hub: Cluster, web: str, runtime: sc.Cont
     old = {pod["metadata"]["uid"] for pod in pods(hub, web)}
     assert len(old) == 2
     assert {pod["spec"]["nodeName"] for pod in pods(hub, web)} == {NODE}
-    seen = hub.kubectl(
-        "exec", f"deployment/{web}", "--", "sh", "-c", "wget -qO- http://127.0.0.1:8080; echo $WORD"
-    )
+    command = ("exec", f"deployment/{web}", "--", "sh", "-c", "wget -qO- http://127.0.0.1:8080; echo $WORD")
+    seen = until(lambda: hub.kubectl(*command), "the box to have its serving certificate")
     assert seen == "hellohidden\n"
     hub.kubectl("set", "env", f"deployment/{web}", "VERSION=2")
     rolled_out(hub, web)
@@ -180,7 +180,7 @@ def test_power_loss_without_a_hub_brings_every_pod_back(
         runtime.reboot()
         runtime.start()
         box.start()
-        until(lambda: box.agent("pods", check=False).stdout.count("running") >= 2, "both pods to run", seconds=120)
+        until(lambda: _back(box), "both pods to run again", seconds=120)
         again = sorted(runtime.ctr("tasks", "ls", "-q").split())
     finally:
         hub.start()
@@ -189,6 +189,13 @@ def test_power_loss_without_a_hub_brings_every_pod_back(
     )
     rolled_out(hub, web)
     assert sorted(runtime.ctr("tasks", "ls", "-q").split()) == again, "coming back starts nothing anew"
+
+
+def _back(box: Box) -> bool:
+    """True once both pods were started anew. What they were is known from disk before."""
+    views = json.loads(box.agent("pods", "--json", check=False).stdout)
+    running = [view["restarts"] == 1 and view["containers"] == {"web": "running"} for view in views]
+    return len(running) == 2 and all(running)
 
 
 def _all_restarted(hub: Cluster, name: str) -> bool:

@@ -125,7 +125,8 @@ def test_a_bootstrap_token_authenticates(hub: Cluster, tmp_path: Path) -> None:
     box = Api(kubeconfig)
     box.pool = urllib3.PoolManager(ca_certs=str(hub.pki / "ca.crt"), retries=False)
     box.headers["authorization"] = "Bearer abcdef.0123456789abcdef"
-    user = box.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", review)["status"]["userInfo"]
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    user = until(lambda: box.post(path, review)["status"]["userInfo"], "the API server knows the token", 30)
     hub.api.delete("/api/v1/namespaces/kube-system/secrets/bootstrap-token-abcdef")
     assert user["username"] == "system:bootstrap:abcdef"
     assert "system:bootstrappers:suanli:site-a" in user["groups"]

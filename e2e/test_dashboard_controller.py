@@ -140,8 +140,13 @@ def test_a_workload_from_the_catalogue_is_shown_where_it_runs_and_counted(shown:
         ("Cloud/centre-cloud", "arm64", 3)
     ]
     requested = sum(2000 for pod in _pods(shown) if pod["metadata"]["namespace"] == "vision")
-    nodes = shown.get("/nodes?architecture=arm64")["items"]
-    assert sum(node["requested"].get("cpu", 0) for node in nodes) == requested == 6000
+    assert requested == 6000
+
+    def asked() -> bool:
+        nodes = shown.get("/nodes?architecture=arm64")["items"]
+        return sum(node["requested"].get("cpu", 0) for node in nodes) == requested
+
+    until(asked, "what its pods request, on their nodes", seconds=PATIENCE)
 
     def used() -> bool:
         entry = shown.get("/algorithms/face-detect")
@@ -165,9 +170,12 @@ def test_a_cordoned_node_and_a_scaled_workload_are_seen_soon(shown: Shown) -> No
         lambda: shown.get("/workloads/vision/faces")["replicas"] == 5, "five replicas on the dashboard"
     )
     print(f"seen after {cordoned:.1f} s (cordon) and {scaled:.1f} s (scale)")
-    assert (
-        shown.get("/capacity?by=architecture&architecture=amd64")["items"][0]["allocatable"]["cpu"] == 3 * 32_000
-    )
+
+    def left() -> bool:
+        (entry,) = shown.get("/capacity?by=architecture&architecture=amd64")["items"]
+        return bool(entry["allocatable"]["cpu"] == 3 * 32_000)
+
+    until(left, "the capacity without the cordoned node", seconds=PATIENCE)
 
 
 def _first_intel(shown: Shown) -> str:

@@ -21,7 +21,7 @@ from playwright.sync_api import (
 )
 
 from suanli_centre import browser, stage
-from suanli_clusters import KWOK, SCHEDULER, Clusters, Options
+from suanli_clusters import KWOK, SCHEDULER, Clusters, Options, until
 from suanli_controller.view import board, model
 
 AXE = Path(__file__).parents[1] / "controller" / "page" / "node_modules" / "axe-core" / "axe.min.js"
@@ -462,6 +462,7 @@ def test_a_hub_that_hangs_keeps_open_pages_and_is_named_at_sign_in(open_page: Op
         expect(seen.get_by_role("heading", name="Nodes 479")).to_be_visible()
     finally:
         city.hub.resume()
+    until(lambda: city.hub.api.text("/readyz") == "ok", "the hub again")
     signing_in.get_by_role("button", name="Sign in").click()
     expect(signing_in.locator(".top .who")).to_have_text("suanli-system:suanli-operator")
 

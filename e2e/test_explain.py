@@ -1,5 +1,6 @@
 """`suanli-controller explain` over real clusters: it reads them all, changes nothing, and the controller agrees."""
 
+import functools
 import json
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from suanli_clusters import Cluster, Clusters, Options, SimulatedNode, controller, fleet
+from suanli_clusters import Cluster, Clusters, Options, SimulatedNode, controller, fleet, until
 from suanli_operator import City, template
 
 Json = dict[str, Any]
@@ -46,7 +47,15 @@ def city(clusters: Clusters, core: Cluster) -> Iterator[City]:
         made.secret("lost", core.kubeconfig.read_bytes().replace(str(core.port).encode(), b"1"))
         made.cloud("lost", {"access": {"kubeconfigSecretRef": {"name": "lost"}}})
         hub.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        for member in (hub, core):
+            until(functools.partial(at_rest, member), f"what {member.name} makes by itself in a namespace")
         yield made
+
+
+def at_rest(member: Cluster) -> bool:
+    """True once every namespace has the ConfigMap that the cluster puts into each."""
+    names = [each["metadata"]["name"] for each in member.api.items("/api/v1/namespaces")]
+    return all(member.api.exists(f"/api/v1/namespaces/{name}/configmaps/kube-root-ca.crt") for name in names)
 
 
 def manifest(name: str = "detect", **spec: Any) -> Json:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +15,8 @@ from suanli_controller.kube.resources import LEASES
 from suanli_proxy import Proxy
 
 QUICK = elector.Settings(lease_seconds=4, renew_seconds=2, retry_seconds=0.2, release_seconds=2)
+PATIENT = elector.Settings(lease_seconds=40, renew_seconds=20, retry_seconds=0.2, release_seconds=20)
+"""For what must not depend on how slow the machine is."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ async def linked(way: connection.Connection) -> AsyncIterator[tuple[link.Link, l
     async with client.Client(way) as api:
         made = link.Link(
             api,
-            settings=link.Settings(interval_seconds=0.2, timeout_seconds=1),
+            settings=link.Settings(interval_seconds=0.2, timeout_seconds=5),
             on_change=lambda: told.append(made.error.reason if made.error else "up"),
         )
         task = asyncio.create_task(made.run())
@@ -70,7 +71,7 @@ async def linked(way: connection.Connection) -> AsyncIterator[tuple[link.Link, l
 async def test_an_api_that_answers_has_a_version_and_a_round_trip(way: connection.Connection) -> None:
     async with linked(way) as (made, told):
         assert made.version.number >= (1, 30)
-        assert 0 < (made.rtt_microseconds or 0) < 1e6
+        assert (made.rtt_microseconds or 0) > 0
         assert told == ["up"]
 
 
@@ -118,10 +119,10 @@ async def test_a_slower_link_shows_in_the_round_trip(proxy: Proxy) -> None:
         for _ in range(7):
             await made.ask()
         quick = made.rtt_microseconds or 0
-        proxy.delay = 0.05
+        proxy.delay = 0.5
         for _ in range(5):
             await made.ask()
-        assert (made.rtt_microseconds or 0) >= quick + 40_000
+        assert quick < 490_000 <= (made.rtt_microseconds or 0)
 
 
 # --- leadership
@@ -130,9 +131,9 @@ async def test_a_slower_link_shows_in_the_round_trip(proxy: Proxy) -> None:
 class Replica:
     """One candidate, with a client of its own, that notes when it leads."""
 
-    def __init__(self, way: connection.Connection, lease: str, name: str) -> None:
+    def __init__(self, way: connection.Connection, lease: str, name: str, settings: elector.Settings) -> None:
         self.api = client.Client(way, transport.Settings(request_seconds=10))
-        self.elector = elector.Elector(self.api, lease, "kube-system", name, settings=QUICK)
+        self.elector = elector.Elector(self.api, lease, "kube-system", name, settings=settings)
         self.began = asyncio.Event()
         self.ended = 0.0
         self.end = asyncio.Event()
@@ -156,11 +157,13 @@ class Replica:
 
 
 @contextlib.asynccontextmanager
-async def replicas(lease: str, *ways: connection.Connection) -> AsyncIterator[list[Replica]]:
+async def replicas(
+    lease: str, *ways: connection.Connection, settings: elector.Settings = QUICK
+) -> AsyncIterator[list[Replica]]:
     """Candidates in turn: the first has the lease before the second asks."""
     made: list[Replica] = []
     for number, way in enumerate(ways):
-        made.append(Replica(way, lease, f"replica-{number}"))
+        made.append(Replica(way, lease, f"replica-{number}", settings))
         await asyncio.wait_for(made[0].began.wait(), 30)
     try:
         yield made
@@ -172,15 +175,15 @@ async def replicas(lease: str, *ways: connection.Connection) -> AsyncIterator[li
 async def test_one_leads_and_the_other_takes_over_at_once_when_it_ends(
     way: connection.Connection, lease: str
 ) -> None:
-    async with replicas(lease, way, way) as (first, second):
+    async with replicas(lease, way, way, settings=PATIENT) as (first, second):
         assert first.leading
         assert not second.leading
         began = time.monotonic()
         first.end.set()
-        await asyncio.wait_for(first.task, 10)
-        await asyncio.wait_for(second.began.wait(), 10)
+        await asyncio.wait_for(first.task, 30)
+        await asyncio.wait_for(second.began.wait(), 30)
         assert not first.leading
-        assert time.monotonic() - began < QUICK.lease_seconds, "the lease was released, not waited out"
+        assert time.monotonic() - began < PATIENT.lease_seconds, "the lease was released, not waited out"
 
 
 @pytest.mark.parametrize("trouble", ["refuses", "hangs", "errors"])
@@ -235,7 +238,7 @@ async def test_there_are_never_two_leaders_through_all_troubles(
         proxy.hang()
         await asyncio.wait_for(second.began.wait(), 30)
         proxy.resume()
-        third = Replica(proxy.way, lease, "replica-0")
+        third = Replica(proxy.way, lease, "replica-0", QUICK)
         second.end.set()
         await asyncio.wait_for(third.began.wait(), 30)
         sampling.cancel()
@@ -249,7 +252,7 @@ async def test_a_crashed_leaders_lease_is_waited_out(way: connection.Connection,
         first.task.cancel()
         await asyncio.gather(first.task, return_exceptions=True)
         began = time.monotonic()
-        second = Replica(way, lease, "other")
+        second = Replica(way, lease, "other", QUICK)
         await asyncio.wait_for(second.began.wait(), 30)
         assert time.monotonic() - began >= QUICK.lease_seconds - QUICK.retry_seconds
         await second.close()
@@ -271,7 +274,7 @@ async def test_work_that_fails_ends_leadership_with_its_error_and_frees_the_leas
 
     async with client.Client(way) as api:
         with pytest.raises(ValueError, match="on purpose"):
-            await elector.Elector(api, lease, "kube-system", "a", settings=QUICK).run(fail)
+            await elector.Elector(api, lease, "kube-system", "a", settings=PATIENT).run(fail)
         assert (await api.get(LEASES, lease, "kube-system")).spec.holder_identity == ""
 
 
@@ -282,7 +285,7 @@ async def test_a_process_that_slept_through_its_lease_knows_at_once(
     leap = 0.0
     async with client.Client(way) as api:
         made = elector.Elector(
-            api, lease, "kube-system", "a", settings=QUICK, clock=lambda: time.monotonic() + leap
+            api, lease, "kube-system", "a", settings=PATIENT, clock=lambda: time.monotonic() + leap
         )
 
         async def lead() -> None:
@@ -303,5 +306,5 @@ async def test_transitions_are_counted_as_others_do(way: connection.Connection, 
             seen.append((await api.get(LEASES, lease, "kube-system")).spec)
 
         for name in ("a", "b"):
-            await elector.Elector(api, lease, "kube-system", name, settings=dataclasses.replace(QUICK)).run(lead)
+            await elector.Elector(api, lease, "kube-system", name, settings=PATIENT).run(lead)
     assert [(spec.holder_identity, spec.lease_transitions) for spec in seen] == [("a", 0), ("b", 1)]

@@ -198,11 +198,11 @@ def test_a_config_map_and_a_secret_travel_along_and_are_followed(
     api = backend.cloud.api
     assert api.get(path)["data"] == {"level": "info"}
     space.hub.api.patch(path, {"data": {"level": "debug"}})
-    until(lambda: api.get(path)["data"] == {"level": "debug"}, "the change travels", seconds=10)
+    until(lambda: api.get(path)["data"] == {"level": "debug"}, "the change travels", seconds=60)
     api.patch(path, {"data": {"level": "tampered"}})
-    until(lambda: api.get(path)["data"] == {"level": "debug"}, "the copy is put right", seconds=10)
+    until(lambda: api.get(path)["data"] == {"level": "debug"}, "the copy is put right", seconds=60)
     api.delete(path)
-    until(lambda: api.exists(path), "the copy is made anew", seconds=10)
+    until(lambda: api.exists(path), "the copy is made anew", seconds=60)
 
 
 def test_an_immutable_config_map_that_is_made_anew_reaches_the_cloud(
@@ -213,7 +213,7 @@ def test_an_immutable_config_map_that_is_made_anew_reaches_the_cloud(
     path = f"/api/v1/namespaces/{space.name}/configmaps/settings"
     space.hub.api.delete(path)
     space.apply({**config_map("settings", level="debug"), "immutable": True})
-    until(lambda: backend.cloud.api.get(path)["data"] == {"level": "debug"}, "the new one travels", seconds=20)
+    until(lambda: backend.cloud.api.get(path)["data"] == {"level": "debug"}, "the new one travels", seconds=60)
 
 
 def test_a_name_that_another_owner_has_is_not_touched(city: City, backend: Backend, space: Namespace) -> None:
@@ -261,7 +261,7 @@ def test_a_missing_config_map_is_named_and_waited_for(city: City, backend: Backe
     said = work.until("Ready", "False", "DependencyMissing")
     assert f"ConfigMap {space.name}/settings" in said["message"]
     space.apply(config_map("settings", level="info"))
-    work.until_ready(seconds=20)
+    work.until_ready()
 
 
 def test_a_service_account_must_be_in_the_cloud_already(city: City, backend: Backend, space: Namespace) -> None:

@@ -77,11 +77,12 @@ def start(server: Cluster, name: str, lacking: str) -> str:
 
 
 def scheduled(server: Cluster, path: str) -> dict[str, str]:
-    """The condition PodScheduled, once the scheduler has spoken."""
+    """The condition PodScheduled, once the scheduler has spoken about the node's room: at first it may not know it."""
 
     def spoken() -> Any:
         found = server.api.get(path).get("status", {}).get("conditions", [])
-        return next((each for each in found if each["type"] == "PodScheduled"), None)
+        said = next((each for each in found if each["type"] == "PodScheduled"), {})
+        return said if "Insufficient" in said.get("message", "") else None
 
     condition: dict[str, str] = until(spoken, f"{path} looked at", 60)
     return condition

@@ -4,6 +4,7 @@ python -m demo [--once]        --once: end when everything has been shown, in pl
 """
 
 import argparse
+import functools
 import sys
 import time
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ KNOWN = {
 }
 """What the city knows of its clouds, as options of `cloud join`."""
 
-SETTLE_SECONDS = 90
+SETTLE_SECONDS = 180
 STAYS_UNPLACED = "training"
 """The sample that fits nowhere, and is to say so."""
 
@@ -70,6 +71,10 @@ def join(hub: Cluster, clouds: Mapping[str, Cluster], steps: Steps) -> None:
     for name, cloud in clouds.items():
         steps.say(f"joining {name}: an account of its own in the cloud, its credentials on the hub")
         controller.join(hub, cloud, *KNOWN[name].split())
+
+
+def _all_ready(cloud: Cluster, nodes: int) -> bool:
+    return len(cloud.ready_nodes()) == nodes
 
 
 def settle(hub: Cluster, operator: Operator) -> None:
@@ -151,6 +156,9 @@ def run(once: bool) -> None:
         steps.say("starting the operator")
         with controller.running(clusters, hub) as operator:
             hub.kubectl("wait", "--for=condition=Ready", "clouds", "--all", "--timeout=60s")
+            for name, nodes in CLOUDS.items():
+                all_ready = functools.partial(_all_ready, clouds[name], len(nodes()))
+                until(all_ready, f"the nodes of {name}", 120, every=0.3)
             steps.say("both clouds are connected; applying the sample workloads")
             hub.kubectl("apply", "-f", str(HERE / "workloads.yaml"))
             settle(hub, operator)

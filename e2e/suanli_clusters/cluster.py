@@ -71,7 +71,11 @@ class Member:
         """The kubeconfig of a ServiceAccount, made if need be: an hour's token, the rights of a ClusterRole."""
         self.apply(*_account_objects(namespace, name, cluster_role))
         token = self.kubectl("create", "token", name, "--namespace", namespace, "--duration", "1h").strip()
-        return self.kubeconfig_with(f"{namespace}-{name}", {"token": token})
+        path = self.kubeconfig_with(f"{namespace}-{name}", {"token": token})
+        if cluster_role == "view":
+            pods = "/api/v1/namespaces/default/pods"
+            until(lambda: isinstance(Api(path).items(pods), list), "rights that the API server has heard of")
+        return path
 
     def kubeconfig_with(self, user: str, credentials: Mapping[str, str]) -> Path:
         """A kubeconfig like the administrator's with other credentials, beside it."""
@@ -140,7 +144,9 @@ class Cluster(Member):
     def stop(self) -> None:
         """Take the whole cluster away: connections are refused. Its data stay."""
         self.resume()
+        pids = list(self.pids().values())
         self._kwokctl("stop", "cluster")
+        until(lambda: not any(map(processes.alive, pids)), f"the processes of {self.name} to end", 30)
 
     def start(self) -> None:
         """Bring a stopped cluster back, with its data, at the same address."""

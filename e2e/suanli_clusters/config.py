@@ -74,6 +74,10 @@ def kwokctl_config(
     }
 
 
+ALONE = {"leader-elect": "false"}
+"""One that loses its Lease ends, unseen, and one that is started again waits for the Lease's end; there is but one."""
+
+
 def _flags(options: Options, pki: Path) -> dict[str, dict[str, str]]:
     """Each component's flags. kwokctl puts them behind its own, and the last of two wins."""
     return {
@@ -92,9 +96,10 @@ def _flags(options: Options, pki: Path) -> dict[str, dict[str, str]]:
             "cluster-signing-cert-file": str(pki / "ca.crt"),
             "cluster-signing-key-file": str(pki / "ca.key"),
             "controllers": "*,bootstrap-signer-controller,token-cleaner-controller",
+            **ALONE,
             **options.controller_manager,
         },
-        SCHEDULER: dict(options.scheduler),
+        SCHEDULER: {**ALONE, **options.scheduler},
         KWOK: {
             "manage-all-nodes": "false",
             "manage-nodes-with-annotation-selector": "=".join(FAKE_NODE),

@@ -10,6 +10,7 @@ from pathlib import Path
 from suanli_clusters import Clusters
 from suanli_clusters.cluster import Member
 from suanli_clusters.waiting import until
+from suanli_controller.api import kinds
 
 PROGRAM = Path(sys.executable).parent / "suanli-controller"
 NAMESPACE = "suanli-system"
@@ -35,7 +36,12 @@ def install(hub: Member) -> None:
     """Our kinds and our namespace."""
     hub.kubectl("apply", "--server-side", "-f", "-", stdin=verb(hub, "crds"))
     hub.kubectl("wait", "--for=condition=Established", "crd", "--all")
+    until(lambda: {kind.plural for kind in kinds.KINDS} <= _served(hub), "our kinds in what the API server serves")
     hub.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+
+
+def _served(hub: Member) -> set[str]:
+    return {each["name"] for each in hub.api.get("/apis/suanli.io/v1alpha1")["resources"]}
 
 
 def account(hub: Member) -> Path:

@@ -162,13 +162,19 @@ class Worker:
 
     def _report(self, now: float) -> None:
         seen = self.observe()
-        if self._restored is not None and not seen.containers:
-            return  # it ended before this agent was started, and what is known of its end is said already
+        if not seen.containers and (self._restored is not None or "finish" in self._tasks):
+            return  # nothing of it is left to look at, and what is known of its end is said already
         self._tell_backoffs(seen)
-        told = status.build(self.state, seen, now)
+        told = self._with_address(status.build(self.state, seen, now))
         if told["phase"] in {"Succeeded", "Failed"} and not any(record.running for record in seen.containers):
             self._ctx.devices.release(self.pod.metadata.uid)
         self.reporter.report(told)
+
+    def _with_address(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Of a pod that ended before this agent was started the runtime has no address any more, the hub has."""
+        if self._restored is None or "podIP" in told:
+            return told
+        return told | {key: self.reporter.last[key] for key in ("podIP", "podIPs") if key in self.reporter.last}
 
     def _tell_backoffs(self, seen: life.Observation) -> None:
         for container in [*self.pod.spec.init_containers, *self.pod.spec.containers]:
