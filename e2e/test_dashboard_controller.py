@@ -144,7 +144,7 @@ def test_a_workload_from_the_catalogue_is_shown_where_it_runs_and_counted(shown:
 
     def asked() -> bool:
         nodes = shown.get("/nodes?architecture=arm64")["items"]
-        return sum(node["requested"].get("cpu", 0) for node in nodes) == requested
+        return bool(sum(node["requested"].get("cpu", 0) for node in nodes) == requested)
 
     until(asked, "what its pods request, on their nodes", seconds=PATIENCE)
 

@@ -81,7 +81,7 @@ def scheduled(server: Cluster, path: str) -> dict[str, str]:
 
     def spoken() -> Any:
         found = server.api.get(path).get("status", {}).get("conditions", [])
-        said = next((each for each in found if each["type"] == "PodScheduled"), {})
+        said: dict[str, str] = next((each for each in found if each["type"] == "PodScheduled"), {})
         return said if "Insufficient" in said.get("message", "") else None
 
     condition: dict[str, str] = until(spoken, f"{path} looked at", 60)
