@@ -15,7 +15,6 @@ from suanli_clusters import (
     Cluster,
     Clusters,
     Member,
-    Options,
     SimulatedNode,
     controller,
     fleet,
@@ -43,8 +42,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(clusters: Clusters, lone_city: City) -> Iterator[Stage]:
-    # Nodes that beat rarely: theirs are not called gone while the cloud's API server is.
-    away = clusters.start("away", Options(heartbeat_factor=50))
+    away = clusters.start("away")
     steady = clusters.start("steady")
     away.create_nodes(fleet("amd", 3, SimulatedNode(name="")))
     steady.create_nodes(fleet("arm", 3, SimulatedNode(name="", architecture="arm64")))
@@ -71,7 +69,8 @@ def space(stage: Stage) -> Iterator[Namespace]:
 def bring_back(cloud: Cluster) -> None:
     cloud.resume()
     if API_SERVER not in cloud.pids():
-        others = (CONTROLLER_MANAGER, SCHEDULER, KWOK)  # each would sit out a backoff of half a minute
+        # Each would sit out a backoff of half a minute, and the first would call nodes gone that could not beat.
+        others = (CONTROLLER_MANAGER, SCHEDULER, KWOK)
         for component in others:
             cloud.kill(component)
         for component in (API_SERVER, *others):
