@@ -85,6 +85,31 @@ def test_a_finished_job_that_somebody_deletes_is_not_run_again(
     assert jobs(backend, work) == []
 
 
+def test_a_job_that_is_deleted_the_moment_it_ends_is_not_run_again(
+    city: City, backend: Backend, space: Namespace
+) -> None:
+    """Before its end can be on record: that it is gone and that it ended come to the operator together."""
+    work = space.workload("brief", short(backend))
+    made: set[str] = set()
+
+    def ended() -> list[Json]:
+        found = jobs(backend, work)
+        made.update(job["metadata"]["uid"] for job in found)
+        return [job for job in found if has_condition(job.get("status", {}), "Complete")]
+
+    (job,) = until(ended, "the Job ends", every=0.01)
+    for member in (backend.hub, backend.cloud):
+        for each in work.in_cloud(member, "Job"):
+            path = f"/apis/batch/v1/namespaces/{space.name}/jobs/{each['metadata']['name']}"
+            member.api.delete(f"{path}?propagationPolicy=Background")
+    work.until("Complete", "True", "JobComplete")
+    assert work.status()["placements"][0]["succeeded"] == 2
+    later = space.workload("later", short(backend))
+    later.until("Complete", "True", "JobComplete")
+    assert jobs(backend, work) == []
+    assert made == {job["metadata"]["uid"]}
+
+
 def test_a_changed_job_template_changes_nothing_and_says_so(
     city: City, backend: Backend, space: Namespace
 ) -> None:

@@ -4,7 +4,7 @@ Nothing here decides where anything goes.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from suanli_controller.api import meta, names, workload
@@ -47,6 +47,7 @@ class Report:
     problems: Mapping[str, Problem] = field(default_factory=dict)  # by target
     silent: frozenset[str] = frozenset()  # targets that do not answer: what they run is as last seen
     template_changed: bool = False  # of a Job that runs already
+    done: Collection[Place] = ()  # shares of a Job that are on record as done, though they may be gone
 
 
 def status_of(item: workload.ComputeWorkload, report: Report, now: dt.datetime) -> workload.ComputeWorkloadStatus:
@@ -197,13 +198,19 @@ def _finished(
     """Complete or Failed, once and for all: what was recorded stays, though the Job is gone by its TTL."""
     if (end := _end(item)) is not None:
         return end
-    ends = [report.seen[place].finished if place in report.seen else "" for place in report.wished]
+    ends = [_share_end(report, place) for place in report.wished]
     if names.FAILED in ends:
         return conditions.make(names.FAILED, "True", "JobFailed", "a Job failed; see status.placements")
     if ends and all(end == names.COMPLETE for end in ends):
         done = sum(each.succeeded for each in placements)
         return conditions.make(names.COMPLETE, "True", "JobComplete", f"{done} pods succeeded")
     return None
+
+
+def _share_end(report: Report, place: Place) -> str:
+    if place in report.seen:
+        return report.seen[place].finished
+    return names.COMPLETE if place in report.done else ""
 
 
 def _job_ready(item: workload.ComputeWorkload, finished: meta.Condition | None, report: Report) -> meta.Condition:
@@ -232,15 +239,26 @@ def _end(item: workload.ComputeWorkload) -> meta.Condition | None:
     return next((each for each in ends if each is not None and each.status == "True"), None)
 
 
-def is_news(before: workload.ComputeWorkloadStatus, after: workload.ComputeWorkloadStatus) -> bool:
-    """Whether more than counts on their way has changed."""
+def is_news(before: workload.ComputeWorkloadStatus, after: workload.ComputeWorkloadStatus, report: Report) -> bool:
+    """Whether more than counts on their way has changed: a share of a Job that has ended is news, too."""
     if after.ready_replicas == after.replicas or _given(before) != _given(after):
+        return True
+    ended = {place for place, one in report.seen.items() if one.finished}
+    if ended and _succeeded(before, ended) != _succeeded(after, ended):
         return True
     return before.unplaced != after.unplaced or _verdicts(before) != _verdicts(after)
 
 
 def _given(status: workload.ComputeWorkloadStatus) -> list[tuple[str, str, int]]:
     return [(each.target, each.variant, each.replicas) for each in status.placements]
+
+
+def _succeeded(status: workload.ComputeWorkloadStatus, places: Collection[Place]) -> list[tuple[str, str, int]]:
+    return [
+        (each.target, each.variant, each.succeeded)
+        for each in status.placements
+        if (each.target, each.variant) in places
+    ]
 
 
 def _verdicts(status: workload.ComputeWorkloadStatus) -> list[tuple[str, str, str]]:

@@ -6,7 +6,8 @@ nothing: what is wanted comes from `reconcile/workload`, the steps from `core/co
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -82,6 +83,7 @@ class Carrier:
         self._settled.pop(workload_uid, None)
         self._problems.pop(workload_uid, None)
         self._made.pop(workload_uid, None)
+        self.there.forget(workload_uid)
 
     def concerns(self, workload_uid: str) -> bool:
         """Whether the cluster has something of a workload, or was told what to have."""
@@ -189,7 +191,7 @@ class Carrier:
 
     async def _take_steps(self, workload_uid: str, wants: Wants) -> None:
         haves = [each for each in self.there.haves(workload_uid) if each.key not in wants.kept]
-        steps = convergence.steps(wants.objects, haves, self._applied)
+        steps = convergence.steps(self._wanted(workload_uid, wants), haves, self._applied)
         if wants.objects:
             await self._prepare(wants)
         for step in steps:
@@ -198,6 +200,11 @@ class Carrier:
             await self._delete_hidden(workload_uid, key)
         if not wants.objects or any(isinstance(step, convergence.Apply) and step.known for step in steps):
             await self._sweep(wants.namespace)
+
+    def _wanted(self, workload_uid: str, wants: Wants) -> Iterable[convergence.Want]:
+        """As wished, but for Jobs that have ended: that one is gone comes to us sooner than its end to the status."""
+        ended = self.there.ended(workload_uid)
+        return (dataclasses.replace(each, create=False) if each.key in ended else each for each in wants.objects)
 
     async def _sweep(self, namespace: str) -> None:
         named = self._named(namespace)

@@ -4,7 +4,7 @@ What is there, and nothing about what should be.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from suanli_controller.api import core_v1, names
@@ -19,6 +19,8 @@ OWNED: Mapping[str, resources.Resource[Any]] = {
     "Job": resources.JOBS,
     "DaemonSet": resources.DAEMON_SETS,
 }
+Shown = tuple[str, str, workload_status.Seen]
+"""(site, variant, how it stands) of one of our objects; site is empty in a cloud."""
 COPIES: Mapping[str, resources.Resource[Any]] = {"ConfigMap": resources.CONFIG_MAPS, "Secret": resources.SECRETS}
 
 
@@ -82,11 +84,14 @@ class Cluster:
             kind: each.index(_workload_uid) for kind, each in self.owned.items()
         }
         self._pods_by_workload = self.pods.index(_workload_uid)
+        # by workload, Jobs that ended and are gone: their end may not be on record yet
+        self._ended: dict[str, dict[convergence.Key, Shown]] = {}
         self._listen()
 
     def _listen(self) -> None:
         self.nodes.subscribe(lambda old, new: self.ears.node_changed(self, old, new))
         self.pods.subscribe(lambda old, new: self.ears.pod_changed(self, old, new))
+        self.owned["Job"].subscribe(self._job_changed)
         for each in self.owned.values():
             each.subscribe(self._object_changed)
         for kind, copies in self.copies.items():
@@ -94,6 +99,12 @@ class Cluster:
 
     def _copy_changed(self, kind: str, copy: Any) -> None:
         self.ears.copy_changed(self, kind, copy.metadata.namespace, copy.metadata.name)
+
+    def _job_changed(self, old: Any, new: Any) -> None:
+        if new is None and _seen_job(old).finished:
+            for uid in _workload_uid(old):
+                key = ("Job", old.metadata.namespace, old.metadata.name)
+                self._ended.setdefault(uid, {})[key] = _shown("Job", old)
 
     def _object_changed(self, old: Any, new: Any) -> None:
         status_alone = _is_status_alone(old, new)
@@ -145,13 +156,20 @@ class Cluster:
             for each in found[workload_uid].values()
         ]
 
-    def seen(self, workload_uid: str) -> Iterator[tuple[str, str, workload_status.Seen]]:
-        """(site, variant, how it stands) of each of our objects of one workload; site is empty in a cloud."""
+    def seen(self, workload_uid: str) -> Iterator[Shown]:
+        """How each of our objects of one workload stands, and how each Job ended that is gone since."""
+        yield from self._ended.get(workload_uid, {}).values()  # first: one that is there again counts for more
         for kind, found in self._by_workload.items():
             for each in found[workload_uid].values():
-                labels = each.metadata.labels
-                site, variant = labels.get(names.PLACED_SITE_LABEL, ""), labels.get(names.VARIANT_LABEL, "")
-                yield site, variant, _SEEN[kind](each)
+                yield _shown(kind, each)
+
+    def ended(self, workload_uid: str) -> Collection[convergence.Key]:
+        """The Jobs of one workload that were seen to end and are gone since; none is to be made again."""
+        return self._ended.get(workload_uid, {}).keys()
+
+    def forget(self, workload_uid: str) -> None:
+        """The workload is gone: nobody asks for its Jobs' ends any more."""
+        self._ended.pop(workload_uid, None)
 
     def pods_of(self, workload_uid: str) -> Iterable[core_v1.Pod]:
         """The pods of one workload."""
@@ -222,6 +240,11 @@ def _seen_job(each: core_v1.Job) -> workload_status.Seen:
         failed=each.status.failed,
         finished=next((kind for kind in (names.COMPLETE, names.FAILED) if kind in ended), ""),
     )
+
+
+def _shown(kind: str, each: Any) -> Shown:
+    labels = each.metadata.labels
+    return labels.get(names.PLACED_SITE_LABEL, ""), labels.get(names.VARIANT_LABEL, ""), _SEEN[kind](each)
 
 
 _SEEN: Mapping[str, Callable[[Any], workload_status.Seen]] = {

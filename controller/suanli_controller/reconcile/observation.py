@@ -108,6 +108,7 @@ def report(here: city.City, record: Record) -> workload_status.Report:
         problems=problems(here, record.uid),
         silent=silent(here, standing),
         template_changed=_template_changed(here, record),
+        done={place for place in standing if record.has_ended(place)} if record.is_job else (),
     )
 
 

@@ -1,6 +1,6 @@
 """What is remembered of one workload beside its object. All of it can be read again after a restart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -81,6 +81,24 @@ class Record:
         return (
             self.given is None or len(self.given.standing.keys() - written) <= self.item.status.omitted_placements
         )
+
+    def share(self, place: workload_status.Place) -> objects.Share:
+        """What the workload has in one place, of all that stands."""
+        standing: Mapping[workload_status.Place, int] = self.given.standing if self.given else {}
+        replicas = standing.get(place, 0)
+        job = self.item.spec.job
+        if job is None:
+            return objects.Share(*place, replicas if self.item.spec.type == "Deployment" else 0)
+        places = sorted(standing)
+        shares = objects.completions_of(job.completions, [standing[each] for each in places])
+        return objects.Share(*place, replicas, shares[places.index(place)])
+
+    def has_ended(self, place: workload_status.Place) -> bool:
+        """Whether a Job's share is on record as done: it is not made again, though others still run."""
+        if workload_status.is_finished(self.item):
+            return True
+        done = {(each.target, each.variant): each.succeeded for each in self.item.status.placements}
+        return done.get(place, 0) >= max(self.share(place).completions, 1)
 
     def knows(self, item: workload.ComputeWorkload) -> bool:
         """Whether an object is what we wrote ourselves or know already: there is nothing in it to look at."""

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
 
 from suanli_controller.api import names
 from suanli_controller.core import convergence, objects, workload_status
@@ -105,7 +104,7 @@ def _wants(here: city.City, record: Record, places: list[Place]) -> carrier.Want
 
 
 def _want(here: city.City, record: Record, place: Place) -> convergence.Want:
-    share, placed = _share(record, place), _placed(here, record, place)
+    share, placed = record.share(place), _placed(here, record, place)
     want = record.made.get((share, placed))
     if want is None:
         manifest = objects.generate(record.built, share, placed)
@@ -116,18 +115,7 @@ def _want(here: city.City, record: Record, place: Place) -> convergence.Want:
             terms=manifest["metadata"]["annotations"][names.TERMS_ANNOTATION],
             target=place[0],
         )
-    return dataclasses.replace(want, create=not _has_ended(record, place)) if record.is_job else want
-
-
-def _share(record: Record, place: Place) -> objects.Share:
-    standing: Mapping[Place, int] = record.given.standing if record.given else {}
-    replicas = standing.get(place, 0)
-    job = record.item.spec.job
-    if job is None:
-        return objects.Share(*place, replicas if record.item.spec.type == "Deployment" else 0)
-    places = sorted(standing)
-    shares = objects.completions_of(job.completions, [standing[each] for each in places])
-    return objects.Share(*place, replicas, shares[places.index(place)])
+    return dataclasses.replace(want, create=not record.has_ended(place)) if record.is_job else want
 
 
 def _placed(here: city.City, record: Record, place: Place) -> objects.Placed:
@@ -145,12 +133,3 @@ def _placed(here: city.City, record: Record, place: Place) -> objects.Placed:
     placed = objects.Placed(hub_uid=here.hub_uid, node_terms=terms, priority_class=priority_class)
     record.placed[place] = made, placed
     return placed
-
-
-def _has_ended(record: Record, place: Place) -> bool:
-    """A Job's share that is on record as done is not made again, though others still run."""
-    if workload_status.is_finished(record.item):
-        return True
-    done = {(each.target, each.variant): each.succeeded for each in record.item.status.placements}
-    share = _share(record, place)
-    return done.get(place, 0) >= max(share.completions, 1)

@@ -282,13 +282,12 @@ class Workloads:
 
     async def _report(self, record: Record, *, at_once: bool = False) -> bool:
         """Write the status where it says something new; counts that still move are gathered. Whether it was written."""
-        status = workload_status.status_of(
-            record.built, observation.report(self.city, record), dt.datetime.now(dt.UTC)
-        )
+        report = observation.report(self.city, record)
+        status = workload_status.status_of(record.built, report, dt.datetime.now(dt.UTC))
         if status == record.item.status:
             return False
         rest = record.reported + REPORT_SECONDS - time.monotonic()
-        if rest > 0 and not at_once and not workload_status.is_news(record.item.status, status):
+        if rest > 0 and not at_once and not workload_status.is_news(record.item.status, status, report):
             self.city.workloads.add_after(record.key, rest)
             return False
         self._announce(record, status)

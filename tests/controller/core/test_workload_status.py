@@ -149,6 +149,14 @@ def test_a_share_that_is_gone_counts_what_it_had_done() -> None:
     assert [each.succeeded for each in found.placements] == [4, 2]
 
 
+def test_a_share_that_is_on_record_as_done_and_gone_does_not_keep_the_job_from_completing() -> None:
+    before = status(works.job(), wished={A: 2, B: 2}, seen={A: done(), B: Seen(succeeded=1)})
+    item = msgspec.structs.replace(works.job(), status=before)
+    assert conditions.get(status(item, wished={A: 2, B: 2}, seen={B: done()}).conditions, "Complete") is None
+    found = status(item, wished={A: 2, B: 2}, seen={B: done()}, done={A})
+    assert says(found, "Complete") == ("True", "JobComplete")
+
+
 def test_a_changed_job_template_is_told_beside_all_else() -> None:
     found = status(works.job(), wished={A: 2}, seen={A: Seen(2)}, template_changed=True)
     assert says(found, "TemplateImmutable") == ("True", "JobExists")
@@ -172,10 +180,24 @@ def test_a_condition_keeps_its_time_while_its_status_stands() -> None:
 
 def test_counts_on_their_way_are_no_news_and_what_is_final_is() -> None:
     progress = [status(wished={A: 3}, seen={A: Seen(3, ready)}) for ready in range(4)]
-    assert not workload_status.is_news(progress[1], progress[2])
-    assert workload_status.is_news(progress[2], progress[3])
-    assert workload_status.is_news(progress[1], status(wished={A: 3}, seen={A: Seen(3, 1)}, invalid="wrong"))
-    assert workload_status.is_news(progress[1], status(wished={A: 3, B: 1}, seen={A: Seen(3, 1)}))
+    assert not is_news(progress[1], progress[2])
+    assert is_news(progress[2], progress[3])
+    assert is_news(progress[1], status(wished={A: 3}, seen={A: Seen(3, 1)}, invalid="wrong"))
+    assert is_news(progress[1], status(wished={A: 3, B: 1}, seen={A: Seen(3, 1)}))
+
+
+def is_news(before: workload.ComputeWorkloadStatus, after: workload.ComputeWorkloadStatus, **seen: Any) -> bool:
+    return workload_status.is_news(before, after, Report({}, **{"seen": {}} | seen))
+
+
+def test_a_share_that_has_ended_is_news_until_it_is_on_record() -> None:
+    wished = {A: 2, B: 2}
+    running = {A: Seen(succeeded=3), B: Seen(succeeded=1)}
+    ended = {A: done(), B: Seen(succeeded=1)}
+    before, after = (status(works.job(), wished=wished, seen=seen) for seen in (running, ended))
+    assert is_news(before, after, seen=ended)
+    more = {A: done(), B: Seen(succeeded=2)}
+    assert not is_news(after, status(works.job(), wished=wished, seen=more), seen=more)
 
 
 PLACES = st.sampled_from([(f"Cloud/{cloud}", build) for cloud in "abc" for build in ("x", "y")])

@@ -20,9 +20,13 @@ class There:
         self.api = self
         self.copies: dict[str, Any] = {}
         self.objects: dict[str, resources.PartialObject] = {}
+        self.done: set[convergence.Key] = set()
 
     def haves(self, _uid: str) -> list[convergence.Have]:
         return []
+
+    def ended(self, _uid: str) -> set[convergence.Key]:
+        return self.done
 
     async def apply(self, _resource: Any, manifest: Any, *, force: bool) -> resources.PartialObject:
         assert not force
@@ -84,3 +88,10 @@ async def test_a_namesake_of_another_workload_is_left_alone() -> None:
     there.objects["web"].metadata.labels[names.WORKLOAD_UID_LABEL] = "another"
     await converged(one, "u", carrier.Wants("a"))
     assert (list(there.objects), one.is_settled("u")) == (["web"], True)
+
+
+async def test_what_has_ended_and_is_gone_is_not_made_again() -> None:
+    there = There()
+    there.done = {KEY}
+    await converged(carrying(there), "u", want("u"))
+    assert there.objects == {}
