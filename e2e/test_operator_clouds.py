@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from suanli_clusters import Cluster, Clusters, Member, SimulatedNode, controller, fleet, until
-from suanli_operator import City, Json, Namespace, Operator, Work, only, template
+from suanli_operator import GROUP, City, Json, Namespace, Operator, Work, only, template
 
 CONTAINER = {"image": "busybox", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
 FULL_SECONDS = 60
@@ -222,6 +222,45 @@ def test_what_is_in_a_cloud_goes_or_stays_as_the_policy_says(
     stage.city.remove_cloud("east")
     until(lambda: bool(work.pods(stage.east)) == stays, f"{policy}: pods stay: {stays}")
     assert bool(work.in_cloud(stage.east, "Deployment")) == stays
+    assert not stage.east.api.exists("/api/v1/namespaces/suanli-system/configmaps/suanli-hub")
+    stage.city.join(stage.east)
+    stage.city.until_cloud("east", "True", "Connected")
+    work.until_ready()
+    work.delete()
+    work.until_gone()
+    work.until_clean(stage.east)
+
+
+def test_a_cloud_that_was_refused_takes_nothing_along(stage: Stage, space: Namespace, name: str) -> None:
+    """Two Clouds of one cluster, which the second never got: what is there is the first one's."""
+    work = space.workload("firm", web(2, "east"))
+    work.until_ready()
+    before = {
+        each["metadata"]["uid"] for each in (*work.in_cloud(stage.east, "Deployment"), *work.pods(stage.east))
+    }
+    stage.city.register(name, stage.east.kubeconfig.read_bytes(), deletionPolicy="Delete")
+    said = stage.city.until_cloud(name, "False", "InvalidKubeconfig")
+    assert "Cloud east already" in said["message"]
+    stage.city.remove_cloud(name)
+    assert stage.city.cloud_reason("east") == ("True", "Connected")
+    after = {
+        each["metadata"]["uid"] for each in (*work.in_cloud(stage.east, "Deployment"), *work.pods(stage.east))
+    }
+    assert after == before
+
+
+@pytest.mark.parametrize("policy", ["Orphan", "Delete"])
+def test_an_operator_that_starts_anew_ends_what_was_begun(stage: Stage, space: Namespace, policy: str) -> None:
+    """A Cloud that was deleted while no operator ran: nothing had connected to it before."""
+    work = space.workload("begun", web(2, "east"))
+    work.until_ready()
+    assert stage.city.operator is not None
+    stage.city.operator.kill()
+    stage.city.patch_cloud("east", deletionPolicy=policy)
+    stage.city.hub.api.delete(f"{GROUP}/clouds/east")
+    stage.city.operator.start()
+    stage.city.remove_cloud("east")
+    assert bool(work.in_cloud(stage.east, "Deployment")) == (policy == "Orphan")
     assert not stage.east.api.exists("/api/v1/namespaces/suanli-system/configmaps/suanli-hub")
     stage.city.join(stage.east)
     stage.city.until_cloud("east", "True", "Connected")

@@ -120,9 +120,10 @@ def _job_counts(want: Want) -> tuple[int, bool]:
     return spec["parallelism"], spec["suspend"]
 
 
-def scale_patch(want: Want) -> dict[str, Any]:
-    """The merge patch of a Scale."""
+def scale_patch(want: Want, have: Have) -> dict[str, Any]:
+    """The merge patch of a Scale; the uid has an API server refuse it for another object of that name."""
+    spec: dict[str, Any] = {"replicas": want.replicas}
     if want.key[0] == "Job":
         parallelism, suspend = _job_counts(want)
-        return {"spec": {"parallelism": parallelism, "suspend": suspend}}
-    return {"spec": {"replicas": want.replicas}}
+        spec = {"parallelism": parallelism, "suspend": suspend}
+    return {"metadata": {"uid": have.uid}, "spec": spec}

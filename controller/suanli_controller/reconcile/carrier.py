@@ -12,16 +12,19 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from suanli_controller.api import names
+from suanli_controller.api import meta, names
 from suanli_controller.core import convergence
 from suanli_controller.core.workload_status import Problem
 from suanli_controller.kube import errors, queue, resources
-from suanli_controller.reconcile import cluster, copies
+from suanli_controller.reconcile import cluster, copies, removal
 
 log = structlog.get_logger(__name__)
 
 WORKERS = 8
 """Workloads that are brought in line in one cluster at the same time: enough to hide a link's round trip."""
+
+DELETE_AGAIN_SECONDS = 0.5
+"""After which an object that changed too fast to be deleted is tried again."""
 
 TIDY_SECONDS = 60.0
 """It is a walk over the cache, and writes only where something is left over."""
@@ -59,8 +62,9 @@ class Carrier:
         self._wants: dict[str, Wants] = {}
         self._settled: dict[str, Wants] = {}  # what was reached last
         self._problems: dict[str, Problem] = {}
-        self._applied: dict[convergence.Key, int] = {}
+        self._applied: dict[str, dict[convergence.Key, int]] = {}  # by workload, generations
         self._made: dict[str, set[convergence.Key]] = {}  # by workload, what was made and perhaps not shown yet
+        self._at_work: dict[str, Wants] = {}  # what is being brought in line at this moment
         self._namespaces: set[str] = set()
         self._queue: queue.WorkQueue[str] = queue.WorkQueue("carrier")
         self._open = False
@@ -83,7 +87,17 @@ class Carrier:
         self._settled.pop(workload_uid, None)
         self._problems.pop(workload_uid, None)
         self._made.pop(workload_uid, None)
+        self._applied.pop(workload_uid, None)
+        self._queue.forget(workload_uid)
         self.there.forget(workload_uid)
+
+    def leave(self, target: str) -> bool:
+        """Want nothing at a target any more that the city no longer knows; whether nothing is on its way there."""
+        for workload_uid, wants in self._wants.items():
+            rest = tuple(each for each in wants.objects if each.target != target)
+            if len(rest) < len(wants.objects):
+                self.want(workload_uid, dataclasses.replace(wants, objects=rest))
+        return not any(each.target == target for wants in self._at_work.values() for each in wants.objects)
 
     def concerns(self, workload_uid: str) -> bool:
         """Whether the cluster has something of a workload, or was told what to have."""
@@ -154,9 +168,12 @@ class Carrier:
         wants = self._wants.get(workload_uid)
         if wants is None or not self._open or not self.there.ready:
             return
+        self._at_work[workload_uid] = wants
         try:
             await self._take_steps(workload_uid, wants)
         except errors.KubeError as error:
+            if isinstance(error, errors.NotFound):
+                self._namespaces.discard(wants.namespace)  # deleted there: it is made anew
             wait = self._queue.retry(workload_uid)
             log.warning(
                 "not in line", cluster=self.there.ref, workload=workload_uid, error=str(error), retry_in=wait
@@ -175,6 +192,8 @@ class Carrier:
             self._queue.forget(workload_uid)
             self._report(workload_uid, None)
             self._settle(workload_uid, wants)
+        finally:
+            del self._at_work[workload_uid]
 
     def _settle(self, workload_uid: str, wants: Wants) -> None:
         if self._settled.get(workload_uid) is not wants:
@@ -191,13 +210,14 @@ class Carrier:
 
     async def _take_steps(self, workload_uid: str, wants: Wants) -> None:
         haves = [each for each in self.there.haves(workload_uid) if each.key not in wants.kept]
-        steps = convergence.steps(self._wanted(workload_uid, wants), haves, self._applied)
+        applied = self._applied.setdefault(workload_uid, {})
+        steps = convergence.steps(self._wanted(workload_uid, wants), haves, applied)
         if wants.objects:
             await self._prepare(wants)
         for step in steps:
-            await self._take(step)
+            await self._take(workload_uid, step)
         for key in self._hidden(workload_uid) - {want.key for want in wants.objects} - wants.kept:
-            await self._delete_hidden(workload_uid, key)
+            await self._delete(workload_uid, key)  # a watch that lags must not let a workload go before it
         if not wants.objects or any(isinstance(step, convergence.Apply) and step.known for step in steps):
             await self._sweep(wants.namespace)
 
@@ -231,31 +251,31 @@ class Carrier:
                 )
         self._namespaces.add(namespace)
 
-    async def _take(self, step: convergence.Step) -> None:
+    async def _take(self, workload_uid: str, step: convergence.Step) -> None:
         match step:
             case convergence.Apply():
-                await self._apply(step)
-            case convergence.Scale(want=want):
+                await self._apply(workload_uid, step)
+            case convergence.Scale(want=want, have=have):
                 kind, namespace, name = want.key
-                patch = convergence.scale_patch(want)
+                patch = convergence.scale_patch(want, have)
                 after = await self.there.api.patch(cluster.OWNED[kind], name, namespace, patch)
-                self._applied[want.key] = after.metadata.generation
+                self._note(workload_uid, want.key, after.metadata.generation)
             case convergence.Delete(have=have):
-                await self._delete(have.key, have.uid, have.resource_version)
+                await self._delete(workload_uid, have.key, have)
 
-    async def _apply(self, step: convergence.Apply) -> None:
+    async def _apply(self, workload_uid: str, step: convergence.Apply) -> None:
         resource, want = cluster.OWNED[step.want.key[0]], step.want
         try:
             after = await self.there.api.apply(resource, want.manifest, force=step.known)
-        except errors.NotFound:
-            self._namespaces.discard(want.key[1])
-            raise
         except (errors.Conflict, errors.Invalid) as error:
             if not step.known:
                 await self._check_name(want, error)
             raise
-        self._applied[want.key] = after.metadata.generation
-        self._made.setdefault(want.manifest["metadata"]["labels"][names.WORKLOAD_UID_LABEL], set()).add(want.key)
+        self._note(workload_uid, want.key, after.metadata.generation)
+        self._made.setdefault(workload_uid, set()).add(want.key)
+
+    def _note(self, workload_uid: str, key: convergence.Key, generation: int) -> None:
+        self._applied.setdefault(workload_uid, {})[key] = generation
 
     async def _check_name(self, want: convergence.Want, refusal: errors.KubeError) -> None:
         """Tell a namesake that is not ours, whose immutable selector refused us, from a bad manifest."""
@@ -265,21 +285,15 @@ class Carrier:
         if there.metadata.labels.get(names.WORKLOAD_UID_LABEL) != ours:
             raise copies.NameTaken(f"{kind} {namespace}/{name} is there already and is not ours") from refusal
 
-    async def _delete_hidden(self, workload_uid: str, key: convergence.Key) -> None:
-        """A watch that lags must not let a workload go while something of it is there."""
+    async def _delete(self, workload_uid: str, key: convergence.Key, have: convergence.Have | None = None) -> None:
+        """What a rollout keeps changing is left for a moment: nothing is wrong with it."""
         kind, namespace, name = key
-        with contextlib.suppress(errors.NotFound):
-            there = (await self.there.api.get(cluster.OWNED[kind], name, namespace)).metadata
-            if there.labels.get(names.WORKLOAD_UID_LABEL) == workload_uid:
-                await self._delete(key, there.uid, there.resource_version)
-        self._made.get(workload_uid, set()).discard(key)
 
-    async def _delete(self, key: convergence.Key, uid: str, resource_version: str) -> None:
-        kind, namespace, name = key
-        try:
-            await self.there.api.delete(
-                cluster.OWNED[kind], name, namespace, uid=uid, resource_version=resource_version
-            )
-        except errors.NotFound:
-            log.debug("gone already", cluster=self.there.ref, kind=kind, namespace=namespace, name=name)
-        self._applied.pop(key, None)
+        def is_ours(there: meta.ObjectMeta) -> bool:
+            return there.labels.get(names.WORKLOAD_UID_LABEL) == workload_uid
+
+        if not await removal.remove(self.there.api, cluster.OWNED[kind], (namespace, name), is_ours, have):
+            self._queue.add_after(workload_uid, DELETE_AGAIN_SECONDS)
+            return
+        self._applied.get(workload_uid, {}).pop(key, None)
+        self._made.get(workload_uid, set()).discard(key)

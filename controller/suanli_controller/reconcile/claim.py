@@ -43,6 +43,17 @@ async def take(there: carrier.Carrier, mark: Mark, exists: Callable[[str], bool]
     return refusal
 
 
+async def is_anothers(there: cluster.Cluster, mark: Mark) -> bool:
+    """Whether a cluster is not ours to clear: the hub itself, another hub's, or another Cloud's of this hub.
+
+    Raises errors.KubeError.
+    """
+    if (await there.api.get(resources.NAMESPACES, "kube-system")).metadata.uid == mark.hub_uid:
+        return True
+    found = await _read(there)
+    return found is not None and (found.data.get("hubUid"), found.data.get("cloud")) != (mark.hub_uid, mark.cloud)
+
+
 async def release(there: cluster.Cluster, mark: Mark) -> None:
     """Take back our mark, and no other's."""
     found = await _read(there)

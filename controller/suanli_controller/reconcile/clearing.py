@@ -1,30 +1,30 @@
-"""Deletes what is ours in a cloud whose Cloud goes with deletionPolicy: Delete. Guarded by uid and resourceVersion."""
+"""Deletes what is ours in a cloud whose Cloud goes with deletionPolicy: Delete. Guarded by uid and resourceVersion.
 
-import contextlib
-from collections.abc import Iterator
+It asks the API server, never a cache: what a watch has not shown yet must not be left behind.
+"""
+
 from typing import Any
 
 from suanli_controller.api import names
-from suanli_controller.kube import errors, informer, resources
-from suanli_controller.reconcile import cluster
+from suanli_controller.api.meta import ObjectMeta
+from suanli_controller.kube import client, resources
+from suanli_controller.reconcile import cluster, removal
 
 
-async def clear(there: cluster.Cluster) -> int:
-    """Ask for the deletion of all our objects and copies; returns how many are there still."""
-    left = list(_ours(there))
-    for resource, meta in left:
-        if meta.deletion_timestamp is None:
-            with contextlib.suppress(errors.NotFound, errors.Conflict):  # looked at again soon
-                await there.api.delete(
-                    resource, meta.name, meta.namespace, uid=meta.uid, resource_version=meta.resource_version
-                )
-    return len(left)
+async def clear(api: client.Client, hub_uid: str) -> int:
+    """Ask for the deletion of all our objects and copies; returns how many there were. Raises errors.KubeError."""
 
+    def is_ours(there: ObjectMeta) -> bool:
+        in_cloud = names.PLACED_SITE_LABEL not in there.labels  # the hub's objects may be a site's
+        return there.labels.get(names.HUB_UID_LABEL) == hub_uid and in_cloud and there.name != names.HUB_CONFIG_MAP
 
-def _ours(there: cluster.Cluster) -> Iterator[tuple[resources.Resource[Any], Any]]:
-    live: tuple[informer.Informer[Any], ...] = (*there.owned.values(), *there.copies.values())
-    for each in live:
-        for item in list(each.objects.values()):
-            in_cloud = names.PLACED_SITE_LABEL not in item.metadata.labels  # the hub's objects may be a site's
-            if in_cloud and item.metadata.name != names.HUB_CONFIG_MAP:
-                yield each.resource, item.metadata
+    count = 0
+    for resource in (*cluster.OWNED.values(), *cluster.COPIES.values()):
+        listed: resources.Resource[Any] = resource.metadata_only
+        page = await api.list(listed, labels=f"{names.HUB_UID_LABEL}={hub_uid}")
+        ours = [each.metadata for each in page.items if is_ours(each.metadata)]
+        for each in ours:
+            if each.deletion_timestamp is None:  # one that changes too fast is found again soon
+                await removal.remove(api, resource, (each.namespace, each.name), is_ours, each)
+        count += len(ours)
+    return count

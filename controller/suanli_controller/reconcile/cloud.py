@@ -186,10 +186,8 @@ class Clouds:
             message = f"Kubernetes {there.link.version.git_version} is too old: {oldest} or later is needed"
             return Finding("False", names.VERSION_TOO_OLD, message)
         if item.spec.access.local is None and item.metadata.name not in self._claimed:
-            mark = claim.Mark(self.city.hub_uid, item.metadata.name)
-            refusal = await claim.take(
-                self.city.carriers[there.ref], mark, lambda name: self.items.get(name) is not None
-            )
+            mark, carrier = self._mark(item.metadata.name), self.city.carriers[there.ref]
+            refusal = await claim.take(carrier, mark, lambda name: self.items.get(name) is not None)
             if refusal is not None:
                 return refusal
             self._claimed.add(item.metadata.name)
@@ -257,32 +255,61 @@ class Clouds:
         """Do as deletionPolicy says with our objects there, take back our mark, let go."""
         if names.CLOUD_FINALIZER not in item.metadata.finalizers:
             return
-        name, ref = item.metadata.name, names.target(names.CLOUD_KIND, item.metadata.name)
-        there = self._cluster(item)
+        name, there, trouble = item.metadata.name, self._cluster(item), None
+        if there is None or there.trouble is not None:  # who led before us may have begun this
+            trouble = await self._connect(item)
+            there = self._cluster(item)
+        if there is not None and not there.link.asked:
+            self.city.clouds.add_after(name, LOOK_AGAIN_SECONDS)
+        elif self._is_to_clear(item) and not await self._is_clear(item, there):
+            await self._report_leave(item, there, trouble)
+            self.city.clouds.add_after(name, LOOK_AGAIN_SECONDS)
+        else:
+            await self._release(item, there)
+
+    @staticmethod
+    def _is_to_clear(item: cloud.Cloud) -> bool:
         abandoned = item.metadata.annotations.get(names.ABANDON_ANNOTATION) == "true"
-        if item.spec.deletion_policy == "Delete" and not abandoned:
+        return item.spec.deletion_policy == "Delete" and not abandoned
+
+    async def _is_clear(self, item: cloud.Cloud, there: cluster.Cluster | None) -> bool:
+        """Have everything of ours deleted there; whether nothing is left."""
+        ref = names.target(names.CLOUD_KIND, item.metadata.name)
+        answers = there is not None and there.trouble is None
+        if await self._is_anothers(item, there if answers else None):
+            return True
+        if ref in self.city.targets:
             self.city.remove_target(ref)
             self.city.wake_workloads()
-            if there is None or not there.ready:
-                await self._report_leave(item)
-            elif left := await clearing.clear(there):
-                log.info("deleting what is ours in a cloud", cloud=name, left=left)
-            else:
-                await self._release(item, there)
-                return
-            self.city.clouds.add_after(name, LOOK_AGAIN_SECONDS)
-            return
-        await self._release(item, there)
+        if there is None or not answers or not self.city.carriers[there.ref].leave(ref):
+            return False
+        left = await clearing.clear(there.api, self.city.hub_uid)
+        log.info("deleting what is ours in a cloud", cloud=item.metadata.name, left=left)
+        return left == 0
+
+    async def _is_anothers(self, item: cloud.Cloud, there: cluster.Cluster | None) -> bool:
+        """Whether all that is there is not this Cloud's: it was refused, as another has the cluster."""
+        if item.spec.access.local is not None:
+            return self._first_local() != item.metadata.name
+        return there is not None and await claim.is_anothers(there, self._mark(item.metadata.name))
+
+    def _mark(self, name: str) -> claim.Mark:
+        return claim.Mark(self.city.hub_uid, name)
 
     async def _release(self, item: cloud.Cloud, there: cluster.Cluster | None) -> None:
         """Another hub may have it now."""
-        if there is not None and there.ready and item.spec.access.local is None:
-            await claim.release(there, claim.Mark(self.city.hub_uid, item.metadata.name))
+        if there is not None and there.trouble is None and item.spec.access.local is None:
+            await claim.release(there, self._mark(item.metadata.name))
         await writing.finalizers(self.city.hub, kinds.CLOUDS, item, names.CLOUD_FINALIZER, present=False)
 
-    async def _report_leave(self, item: cloud.Cloud) -> None:
+    async def _report_leave(
+        self, item: cloud.Cloud, there: cluster.Cluster | None, trouble: Finding | None
+    ) -> None:
+        found = there.trouble if there is not None else trouble
+        if found is None:
+            return  # it answers, and what is there is going
         message = (
-            "deletionPolicy: Delete waits for the cloud, which does not answer; annotate the Cloud "
+            f"deletionPolicy: Delete waits for the cloud: {found.message}; mend that, or annotate the Cloud "
             f'{names.ABANDON_ANNOTATION}: "true" to leave behind what is there'
         )
         view = View(finding=Finding("Unknown", names.UNREACHABLE, message))

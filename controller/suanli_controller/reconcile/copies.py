@@ -6,6 +6,7 @@ target under that name without our mark is never touched: it serves, where the h
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,7 +98,7 @@ class Copies:
         self._sources = sources
         self._hub_uid = hub_uid
         self._sent: dict[Key, _Sent] = {}
-        self._locks: dict[Key, asyncio.Lock] = {}  # many workloads may name one ConfigMap
+        self._locks: weakref.WeakValueDictionary[Key, asyncio.Lock] = weakref.WeakValueDictionary()
         self._accounts: dict[tuple[str, str], float] = {}  # when a ServiceAccount was seen last, monotonic seconds
         for kind, each in there.copies.items():
             each.subscribe(self._forgetter(kind))
@@ -112,9 +113,15 @@ class Copies:
     async def bring(self, namespace: str, references: Mapping[Reference, bool]) -> None:
         """Make the copies equal to their sources. Raises Missing, NameTaken and errors.KubeError."""
         for (kind, name), needed in sorted(references.items()):
-            key = (kind, namespace, name)
-            async with self._locks.setdefault(key, asyncio.Lock()):
-                await self._bring(key, needed=needed)
+            await self._bring_alone((kind, namespace, name), needed=needed)
+
+    async def _bring_alone(self, key: Key, *, needed: bool) -> None:
+        """Many workloads may name one ConfigMap; who waits holds the lock in memory."""
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        async with lock:
+            await self._bring(key, needed=needed)
 
     async def _bring(self, key: Key, *, needed: bool) -> None:
         kind, namespace, name = key
@@ -216,7 +223,7 @@ class Copies:
                 uid=meta.uid,
                 resource_version=meta.resource_version,
             )
-        except errors.NotFound:
-            return
+        except (errors.NotFound, errors.Conflict):
+            return  # what was written since may be named again: the next sweep knows
         finally:
             self._sent.pop((kind, meta.namespace, meta.name), None)
