@@ -64,10 +64,13 @@ class CertificateRequests:
                 self.queue.done(name)
 
     async def reconcile(self, name: str) -> None:
-        """Observe, decide, apply, report."""
+        """Observe, decide, apply, report. Raises errors.KubeError."""
         csr = self.requests.get(name)
         if csr is not None and approval.approved_by_others(csr):
             await self._follow(csr)
+        if csr is None or csr.status.conditions:
+            return
+        csr = await self._get(_CSRS, name)  # our own answer may not have come back yet
         if csr is None or csr.status.conditions:
             return
         case = await self._observe(csr)
@@ -132,8 +135,11 @@ class CertificateRequests:
         box = await self._box(approval.subject_node(csr))
         if box is None or not box.site:
             return
-        key = approval.newest_key(self.requests.objects.values(), box.name)
-        if key and key != box.key_hash:
+        if approval.newest_key(self.requests.objects.values(), box.name) in ("", box.key_hash):
+            return
+        # something is to be written: the cache may lack what we approved and pinned a moment ago
+        key = approval.newest_key((await self.api.list(_CSRS)).items, box.name)
+        if key not in ("", box.key_hash):
             change = {"metadata": {"labels": {names.KEY_HASH_LABEL: key}}}
             await self.api.patch(resources.NODES, box.name, "", change)
             log.info("csr", name=csr.metadata.name, node=box.name, site=box.site, reason="KeyFollowed")

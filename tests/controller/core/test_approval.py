@@ -14,37 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.certificate_requests import AS_NODE, KEY, OTHER_KEY, PLAIN, csr, issued, pin, request
 
 from suanli_controller.api import core_v1, meta, names, site
 from suanli_controller.core import approval
-
-KEY = ec.generate_private_key(ec.SECP256R1())
-OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
-
-
-def pin(key: ec.EllipticCurvePrivateKey) -> str:
-    der = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return approval.key_hash(der)
-
-
-def request(
-    common_names: tuple[str, ...] = ("system:node:box-1",),
-    organizations: tuple[str, ...] = ("system:nodes",),
-    alternatives: tuple[x509.GeneralName, ...] = (),
-    more: tuple[x509.NameAttribute[str], ...] = (),
-    constraints: bool = False,
-) -> str:
-    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations]
-    attributes += [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names]
-    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([*attributes, *more]))
-    if alternatives:
-        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-    if constraints:
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    pem = builder.sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    return base64.b64encode(pem).decode()
 
 
 def odd_request(name: bytes = b"", version: int = 0) -> str:
@@ -63,35 +36,7 @@ def odd_request(name: bytes = b"", version: int = 0) -> str:
 
 X400_ADDRESS = bytes([0xA3, 0x04, 0x30, 0x02, 0x05, 0x00])
 
-PLAIN = request()
 SERVING = request(alternatives=(x509.DNSName("box-1"), x509.IPAddress(ipaddress.ip_address("10.0.0.5"))))
-
-
-def csr(
-    pem: str = PLAIN,
-    signer: str = approval.CLIENT_SIGNER,
-    usages: tuple[str, ...] = ("digital signature", "client auth"),
-    seconds: int | None = 3600,
-    username: str = "system:bootstrap:abcdef",
-    groups: tuple[str, ...] = (
-        "system:bootstrappers",
-        "system:bootstrappers:suanli:north",
-        "system:authenticated",
-    ),
-    machine: str = "",
-) -> core_v1.CertificateSigningRequest:
-    notes = {names.MACHINE_ID_ANNOTATION: machine} if machine else {}
-    return core_v1.CertificateSigningRequest(
-        metadata=meta.ObjectMeta(name="csr-1", annotations=notes),
-        spec=core_v1.CertificateSigningRequestSpec(
-            request=pem,
-            signer_name=signer,
-            usages=list(usages),
-            expiration_seconds=seconds,
-            username=username,
-            groups=list(groups),
-        ),
-    )
 
 
 NORTH = site.EdgeSite(
@@ -101,7 +46,6 @@ NORTH = site.EdgeSite(
 TOKEN = approval.Token(id="abcdef", site="north")
 RECOVERY = approval.Token(id="abcdef", site="north", recovery=True)
 BOX = approval.Box("box-1", "north", pin(KEY), ("10.0.0.5",))
-AS_NODE: dict[str, Any] = {"username": "system:node:box-1", "groups": ("system:nodes", "system:authenticated")}
 AS_SERVER: dict[str, Any] = {
     **AS_NODE, "signer": approval.SERVING_SIGNER, "usages": ("digital signature", "server auth"), "pem": SERVING,
 }  # fmt: skip
@@ -334,24 +278,6 @@ def test_times_are_no_part_of_a_decision() -> None:
 
 
 # --- certificates that others approved
-
-
-def issued(
-    key: ec.EllipticCurvePrivateKey, second: int, reason: str = "AutoApproved", **more: Any
-) -> core_v1.CertificateSigningRequest:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "system:node:box-1")])
-    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    pem = base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
-    asked = csr(pem, **{**AS_NODE, **more})
-    return msgspec.structs.replace(
-        asked,
-        metadata=msgspec.structs.replace(
-            asked.metadata, creation_timestamp=dt.datetime.fromtimestamp(second, dt.UTC)
-        ),
-        status=core_v1.CertificateSigningRequestStatus(
-            certificate="x", conditions=[core_v1.StatusCondition(type="Approved", reason=reason)]
-        ),
-    )
 
 
 @pytest.mark.parametrize("turn", [1, -1])
