@@ -470,7 +470,10 @@ class ComputeWorkloadStatus(Part, frozen=True):
     selector: Annotated[str, Meta(max_length=256, description="Label selector of the pods, for scale.")] = ""
     placements: Annotated[
         list[TargetPlacement],
-        Meta(max_length=256, description="Where the replicas are; the largest first where there are too many."),
+        Meta(
+            max_length=256,
+            description="Where the replicas are; of too many those in clouds, then the largest.",
+        ),
         list_map("target", "variant"),
     ] = []
     omitted_placements: Annotated[int, Meta(ge=0, description="Placements beyond those that are listed.")] = 0

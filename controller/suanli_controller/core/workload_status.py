@@ -53,7 +53,7 @@ class Report:
 def status_of(item: workload.ComputeWorkload, report: Report, now: dt.datetime) -> workload.ComputeWorkloadStatus:
     """The whole status; equal input gives an equal status, whatever the order of maps."""
     placements = _placements(item, report)
-    shown = sorted(placements, key=lambda each: (-each.replicas, each.target, each.variant))[:PLACEMENTS_LIMIT]
+    shown = sorted(placements, key=_importance)[:PLACEMENTS_LIMIT]
     return workload.ComputeWorkloadStatus(
         observed_generation=item.metadata.generation,
         replicas=sum(each.replicas for each in placements),
@@ -66,6 +66,12 @@ def status_of(item: workload.ComputeWorkload, report: Report, now: dt.datetime) 
             item.status.conditions, _conditions(item, placements, report), item.metadata.generation, now
         ),
     )
+
+
+def _importance(placement: workload.TargetPlacement) -> tuple[bool, int, str, str]:
+    """Clouds first: what a silent one has is known from here alone, while the hub itself has what is at sites."""
+    at_site = placement.target.startswith(f"{names.SITE_KIND}/")
+    return at_site, -placement.replicas, placement.target, placement.variant
 
 
 def _placements(item: workload.ComputeWorkload, report: Report) -> list[workload.TargetPlacement]:

@@ -171,6 +171,14 @@ def test_placements_are_bounded_and_the_largest_are_shown() -> None:
     assert found.replicas == sum(wished.values())
 
 
+def test_what_a_silent_cloud_has_is_never_cut_off_for_what_is_at_sites() -> None:
+    """After a restart the hub tells what is at sites, and only the status what was in a cloud that is silent."""
+    wished = {(f"EdgeSite/s{number:03}", "default"): 2 for number in range(300)} | {("Cloud/c", "default"): 1}
+    found = status(wished=wished)
+    assert found.omitted_placements == 301 - workload_status.PLACEMENTS_LIMIT
+    assert [each.replicas for each in found.placements if each.target == "Cloud/c"] == [1]
+
+
 def test_a_condition_keeps_its_time_while_its_status_stands() -> None:
     first = status(wished={A: 1}, seen={A: Seen(1, 0)})
     item = msgspec.structs.replace(works.work(), status=first)
