@@ -242,7 +242,8 @@ async def test_retries_are_spread_out(proxy: Proxy, namespace: str) -> None:
 async def test_an_expired_version_lists_again_and_tells_the_differences_alone(
     api: client.Client, proxy: Proxy, namespace: str
 ) -> None:
-    for name in ("gone", "same", "changed"):
+    """One that was made anew under its name is another: the former is told as gone."""
+    for name in ("gone", "same", "changed", "remade"):
         await put(api, namespace, name, "1")
     async with caching(proxy.way, namespace) as cache:
         await watching(cache, proxy)
@@ -250,13 +251,16 @@ async def test_an_expired_version_lists_again_and_tells_the_differences_alone(
         proxy.answer(410)
         proxy.close_watches()
         await cache.until(lambda: proxy.count(watch=False) > lists)
-        await api.delete(CONFIG_MAPS, "gone", namespace)
+        for name in ("gone", "remade"):
+            await api.delete(CONFIG_MAPS, name, namespace)
         await put(api, namespace, "changed", "2")
         await put(api, namespace, "new", "1")
+        await put(api, namespace, "remade", "3")
         proxy.answer(0)
-        await cache.holds(same="1", changed="2", new="1")
-        changes = sorted(cache.told.changes[before:], key=str)
-        assert changes == sorted([({"v": "1"}, None), ({"v": "1"}, {"v": "2"}), (None, {"v": "1"})], key=str)
+        await cache.holds(same="1", changed="2", new="1", remade="3")
+        one, two, three = ({"v": value} for value in "123")
+        wanted = [(one, None), (one, two), (None, one), (one, None), (None, three)]
+        assert sorted(cache.told.changes[before:], key=str) == sorted(wanted, key=str)
 
 
 async def test_a_compacted_history_is_outlived(

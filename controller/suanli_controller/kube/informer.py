@@ -280,6 +280,9 @@ class Informer(Generic[T]):
         key = resources.key_of(obj)
         old = self._objects.get(key)
         if old is None or old.metadata.resource_version != obj.metadata.resource_version:
+            if old is not None and old.metadata.uid != obj.metadata.uid:
+                self._remove(key)  # a list shows its namesake: nobody told us that it went
+                old = None
             self._objects[key] = obj
             self._tell(old, obj)
         return key

@@ -40,6 +40,7 @@ class TargetState:
     draining: bool = False  # our replicas should leave
     examined: bool = True  # false: whether it answers is not known yet
     recount: bool = True  # capacity changed since it was written last
+    counted: float = float("-inf")  # loop time of the last count
     _requested: dict[str, dict[str, int]] = field(default_factory=dict)  # by node, exact: pods are taken off again
     _sorts: tuple[affinity.Sort, ...] | None = None
     _terms: tuple[Any, dict[tuple[bytes, str], hardware.Terms]] = (None, {})  # made from what, and by whose wishes
@@ -96,6 +97,8 @@ class TargetState:
         held = self._requested.setdefault(node, {})
         for resource, amount in amounts.items():
             held[resource] = held.get(resource, 0) + sign * amount
+        if not any(held.values()):
+            del self._requested[node]  # nodes come and go under ever new names
         self.recount = True
 
     def requested_on(self, node: str) -> dict[str, int]:
@@ -263,6 +266,8 @@ class City:
         uid = (new or old).metadata.uid  # type: ignore[union-attr]  # one of them is given
         before = self._bound.get(uid)
         after = self._bound_now(there, new)
+        if new is None and old is not None:
+            self._forget_early(old)
         if before == after:
             self._watch_unbound(new)
             return
@@ -288,6 +293,13 @@ class City:
             return None
         target = there.ref if node is None else self.target_of(there, node)
         return _Bound(target, pod.spec.node_name, amounts) if target in self.targets else None
+
+    def _forget_early(self, pod: core_v1.Pod) -> None:
+        waiting = self._early.get(pod.spec.node_name)
+        if waiting is not None:
+            waiting.discard(resources.key_of(pod))
+            if not waiting:
+                del self._early[pod.spec.node_name]
 
     def _count(self, pod: _Bound, sign: int) -> None:
         state = self.targets.get(pod.target)

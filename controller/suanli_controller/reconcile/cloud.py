@@ -50,7 +50,6 @@ class Clouds:
         self._connected: dict[str, tuple[str, str, str]] = {}  # cloud -> Secret's name, key and resourceVersion
         self._expires: dict[str, dt.datetime | None] = {}
         self._claimed: set[str] = set()
-        self._counted: dict[str, float] = {}  # target -> loop time of the last count
         items.subscribe(self._item_changed)
         secrets.subscribe(self._secret_changed)
 
@@ -88,8 +87,8 @@ class Clouds:
             for ref, state in self.city.targets.items():
                 kind, _, name = ref.partition("/")
                 pause = max(REPEAT_SECONDS, len(state.nodes) / NODES_PER_SECOND)
-                if state.recount and now - self._counted.get(ref, 0.0) >= pause:
-                    self._counted[ref] = now
+                if state.recount and now - state.counted >= pause:
+                    state.counted = now
                     (self.city.clouds if kind == names.CLOUD_KIND else self.city.sites).add(name)
 
     async def _reconcile(self, name: str) -> None:
@@ -167,7 +166,6 @@ class Clouds:
             await self.city.remove_cluster(ref)
         if self.items.get(name) is None:
             self.city.remove_target(ref)
-            self._counted.pop(ref, None)
             if (first := self._first_local()) != "":
                 self.city.clouds.add(first)  # it may have the hub's nodes now
             self.city.wake_workloads()
@@ -226,7 +224,7 @@ class Clouds:
         view = View(finding=finding, credential_expires=self._expires.get(item.metadata.name))
         if there is not None and finding is None:
             state = self.city.targets[names.target(names.CLOUD_KIND, item.metadata.name)]
-            self._counted[state.target.ref] = asyncio.get_running_loop().time()
+            state.counted = asyncio.get_running_loop().time()
             view = View(
                 version=there.link.version.git_version,
                 nodes=tuple(state.nodes.values()),

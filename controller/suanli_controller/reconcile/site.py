@@ -107,7 +107,8 @@ class Sites:
             try:
                 await self.reconcile(name)
                 self.queue.forget(name)
-                self.queue.add_after(name, RECHECK_SECONDS)
+                if self.sites.get(name) is not None:
+                    self.queue.add_after(name, RECHECK_SECONDS)
             except errors.KubeError as error:
                 delay = self.queue.retry(name)
                 log.warning("site", name=name, error=error.message, retry_seconds=round(delay, 1))

@@ -105,16 +105,19 @@ def _wants(here: city.City, record: Record, places: list[Place]) -> carrier.Want
 
 def _want(here: city.City, record: Record, place: Place) -> convergence.Want:
     share, placed = record.share(place), _placed(here, record, place)
-    want = record.made.get((share, placed))
-    if want is None:
+    before = record.made.get(place)
+    if before is not None and before[:2] == (share, placed):
+        want = before[2]
+    else:
         manifest = objects.generate(record.built, share, placed)
-        want = record.made[share, placed] = convergence.Want(
+        want = convergence.Want(
             manifest=manifest,
             replicas=manifest["spec"].get("parallelism" if record.is_job else "replicas"),
             content=manifest["metadata"]["annotations"][names.CONTENT_ANNOTATION],
             terms=manifest["metadata"]["annotations"][names.TERMS_ANNOTATION],
             target=place[0],
         )
+        record.made[place] = share, placed, want
     return dataclasses.replace(want, create=not record.has_ended(place)) if record.is_job else want
 
 

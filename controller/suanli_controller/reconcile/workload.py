@@ -63,6 +63,8 @@ class Workloads:
         named = self.city.references.setdefault(meta.namespace, {})
         if new is None or meta.deletion_timestamp is not None:
             named.pop(meta.uid, None)
+            if not named:
+                del self.city.references[meta.namespace]
         elif old is None or old.metadata.generation != meta.generation or meta.uid not in named:
             named[meta.uid] = _references(item)
         key = resources.key_of(item)
@@ -133,6 +135,7 @@ class Workloads:
             self._forget(record)
             record = None
         if item is None:
+            self.city.workloads.forget(key)
             self.city.workloads.done(key)
             return False
         if record is None:
