@@ -193,6 +193,19 @@ class City:
         self, target: fleet.Target, at: str, profiles: Sequence[cloud.NodeProfile] = (), *, draining: bool = False
     ) -> None:
         """Take in what is said about a target; its nodes are told apart anew where that changes them."""
+        if self._take_target(target, at, profiles, draining=draining):
+            self._read_again(at)
+
+    def set_targets(self, targets: Iterable[fleet.Target], at: str) -> None:
+        """Take in many targets of one cluster, whose nodes are read once for all of them."""
+        new = [each.ref for each in targets if self._take_target(each, at, (), draining=False)]
+        if new:
+            self._read_again(at)
+
+    def _take_target(
+        self, target: fleet.Target, at: str, profiles: Sequence[cloud.NodeProfile], *, draining: bool
+    ) -> bool:
+        """Whether the nodes of its cluster are to be told apart anew."""
         state = self.targets.get(target.ref)
         known = state is not None and state.profiles == profiles and state.cluster == at
         if target.local and self.local != target.ref:
@@ -207,8 +220,7 @@ class City:
         state.cluster, state.profiles, state.draining = at, profiles, draining
         if self.fleet.upsert_target(target):
             self.wake_waiting()
-        if not known:
-            self._read_again(at)
+        return not known
 
     def remove_target(self, ref: str) -> None:
         """Forget a target and its nodes."""

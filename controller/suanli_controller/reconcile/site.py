@@ -101,6 +101,8 @@ class Sites:
 
     async def _work(self) -> None:
         await self.sites.synced.wait()
+        # all of them before any is looked at: what is at a site that nobody knows counts as work to be taken away
+        self.city.set_targets(map(places.of_site, self.sites.objects.values()), city_module.HUB)
         await self._hub.nodes.synced.wait()
         while True:
             name = await self.queue.get()
@@ -125,7 +127,6 @@ class Sites:
             self._rights.pop(name, None)
             self._reviewed.pop(name, None)
             return
-        # first of all, for what follows may fail: work at a site that nobody knows counts as work to be taken away
         self.city.set_target(places.of_site(site), city_module.HUB)
         boxes = self._boxes(name)
         bound, unseen = await self._others_approve(site)
