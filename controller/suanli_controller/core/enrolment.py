@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from suanli_controller.api import core_v1, names
 from suanli_controller.api import site as sites
+from suanli_controller.api.meta import ObjectMeta
 from suanli_controller.core import approval
 
 Object = dict[str, Any]
@@ -42,6 +43,11 @@ def owner(site: sites.EdgeSite) -> Object:
     """Garbage collection removes what is the site's when the site goes."""
     meta = site.metadata
     return {"apiVersion": names.API_VERSION, "kind": names.SITE_KIND, "name": meta.name, "uid": meta.uid}
+
+
+def is_owned(there: ObjectMeta, site: sites.EdgeSite) -> bool:
+    """Whether an object was made for a site of this name, whatever else is called so."""
+    return any((each.kind, each.name) == (names.SITE_KIND, site.metadata.name) for each in there.owner_references)
 
 
 def join_token(

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from suanli_controller.api import core_v1
+from suanli_controller.core import enrolment
 from suanli_controller.kube import client, errors, resources
 
 log = structlog.get_logger(__name__)
@@ -16,11 +17,8 @@ _PODS = resources.PODS.as_type(dict)
 _MIRROR = "kubernetes.io/config.mirror"
 
 
-async def drain(api: client.Client, node: core_v1.Node) -> int:
-    """One step; returns how many pods still hold the box back, 0 once its Node is deleted.
-
-    Raises errors.KubeError.
-    """
+async def drain(api: client.Client, node: core_v1.Node) -> bool:
+    """One step; returns whether the box's Node is gone. Raises errors.KubeError."""
     name = node.metadata.name
     if not node.spec.unschedulable:
         await api.patch(resources.NODES, name, "", {"spec": {"unschedulable": True}})
@@ -29,9 +27,7 @@ async def drain(api: client.Client, node: core_v1.Node) -> int:
     for pod in waiting:
         if not pod["metadata"].get("deletionTimestamp"):
             await _evict(api, pod["metadata"])
-    if not waiting:
-        await _delete(api, node)
-    return len(waiting)
+    return not waiting and await _delete(api, node)
 
 
 def _must_go(pod: dict[str, Any]) -> bool:
@@ -57,9 +53,19 @@ async def _evict(api: client.Client, meta: dict[str, Any]) -> None:
         log.info("leave", pod=meta["name"], namespace=meta["namespace"], waiting=error.message)
 
 
-async def _delete(api: client.Client, node: core_v1.Node) -> None:
+async def _delete(api: client.Client, node: core_v1.Node) -> bool:
+    """Only while the box still asks for it: who changes his mind is not to be taken away by a cache that lags."""
+    name = node.metadata.name
     try:
-        await api.delete(resources.NODES, node.metadata.name, uid=node.metadata.uid)
-    except (errors.NotFound, errors.Conflict):
-        return
-    log.info("leave", node=node.metadata.name, done=True)
+        now = await api.get(resources.NODES, name)
+        if now.metadata.uid == node.metadata.uid:
+            if not enrolment.wants_to_leave(now):
+                return False
+            guard = now.metadata.resource_version
+            await api.delete(resources.NODES, name, uid=now.metadata.uid, resource_version=guard)
+    except errors.NotFound:
+        return True
+    except errors.Conflict:
+        return False  # its status moved, or its mind
+    log.info("leave", node=name, done=True)
+    return True

@@ -20,7 +20,7 @@ from suanli_controller.api import site as sites
 from suanli_controller.core import centre, conditions, enrolment, places
 from suanli_controller.kube import errors, events, informer, resources, review
 from suanli_controller.reconcile import city as city_module
-from suanli_controller.reconcile import cluster, csr, leave
+from suanli_controller.reconcile import cluster, csr, leave, removal
 
 log = structlog.get_logger(__name__)
 
@@ -184,10 +184,8 @@ class Sites:
         self._rights[site.metadata.name] = (basis, time.monotonic())
 
     async def _shut(self, site: sites.EdgeSite) -> None:
-        try:
-            await self.api.delete(_CLUSTER_BINDINGS, enrolment.binding_name(site.metadata.name))
-        except errors.NotFound:
-            return
+        key = ("", enrolment.binding_name(site.metadata.name))
+        await removal.remove(self.api, _CLUSTER_BINDINGS, key, lambda there: enrolment.is_owned(there, site))
 
     async def _ensure_recovery(self, site: sites.EdgeSite, boxes: Collection[str]) -> None:
         """The token is made once and kept: boxes that are away for months hold it."""
@@ -211,12 +209,11 @@ class Sites:
 
     async def _let_go(self, site: sites.EdgeSite, leaving: Sequence[core_v1.Node]) -> None:
         for box in leaving:
-            waiting = await leave.drain(self.api, box)
-            if waiting:
-                self.queue.add_after(site.metadata.name, LEAVE_SECONDS)
-            else:
+            if await leave.drain(self.api, box):
                 note = f"{box.metadata.name} left as it asked to"
                 self.recorder.record(events.reference(csr.SITES, site), "Normal", "BoxLeft", note)
+            else:
+                self.queue.add_after(site.metadata.name, LEAVE_SECONDS)
 
     # --- report
 
