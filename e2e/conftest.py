@@ -15,7 +15,7 @@ import pytest
 
 from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, controller, kind
 from suanli_clusters.backend import Backend, Need, Simulated
-from suanli_operator import City, Operator
+from suanli_operator import City
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,7 +83,7 @@ def city(backend: Backend, clusters: Clusters) -> Iterator[City]:
     made = City(backend.hub)
     made.register_local("local", tier="Municipal", district="370800")
     made.join(backend.cloud, "cloud", district="370811")
-    with Operator(clusters, backend.hub, controller.account(backend.hub)) as operator:
+    with controller.Operator(clusters, backend.hub) as operator:
         made.operator = operator
         for name in ("local", "cloud"):
             made.until_cloud(name, "True", "Connected", seconds=90)
@@ -94,6 +94,6 @@ def city(backend: Backend, clusters: Clusters) -> Iterator[City]:
 def lone_city(clusters: Clusters) -> Iterator[City]:
     hub = clusters.start("lone", Options(without=frozenset({KWOK, SCHEDULER})))
     made = City(hub)
-    with Operator(clusters, hub, controller.account(hub)) as operator:
+    with controller.Operator(clusters, hub) as operator:
         made.operator = operator
         yield made

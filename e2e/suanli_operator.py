@@ -1,8 +1,8 @@
-"""The operator as a process of its own over real clusters, and the objects that its tests make and read.
+"""The hub as its users see it, and the objects that the operator's tests make and read.
 
-with Operator(clusters, hub) as operator:       # runs; kill() is SIGKILL, restart() starts it again
+with controller.Operator(clusters, hub) as operator:
     city = City(hub)
-    city.register_local("local"); city.register(cloud, district="370811")
+    city.register_local("local"); city.join(cloud, district="370811")
     work = city.namespace("split").workload("web", deployment(backend.container, replicas=12))
     work.until_ready()
 """
@@ -11,16 +11,11 @@ import base64
 import contextlib
 import itertools
 import json
-import os
-import signal
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from suanli_clusters import ApiError, Clusters, Member, controller, until
+from suanli_clusters import ApiError, Member, controller, until
 
 Json = dict[str, Any]
 
@@ -36,72 +31,8 @@ OWNED = {
 }
 AWAY_SECONDS = 60
 """Within so long a cloud that stopped answering must be called Unknown."""
-END_SECONDS = 20
 
 _numbers = itertools.count(1)
-
-
-class Operator:
-    """`suanli-controller run` for a hub; its log is a file in the clusters' folder."""
-
-    def __init__(self, clusters: Clusters, hub: Member, kubeconfig: Path, identity: str = "one") -> None:
-        self.identity = identity
-        self.log = clusters.folder / f"operator-{hub.name}-{identity}.log"
-        self._environment = clusters.environment()
-        self._command = [
-            str(controller.PROGRAM), "run", "--kubeconfig", str(kubeconfig), "--namespace", controller.NAMESPACE,
-            "--metrics", "off", "--identity", identity, "--log-format", "json",
-        ]  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command, env=self._environment, stdout=output, stderr=output, start_new_session=True
-            )
-
-    def stop(self) -> int:
-        """As an orderly shutdown does; returns the exit code."""
-        return self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """As a crash of the machine does: nothing is finished, no Lease given back."""
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        """Kill it and start it again."""
-        self.kill()
-        self.start()
-
-    def _end(self, how: signal.Signals) -> int:
-        process, self._process = self._process, None
-        if process is None:
-            return 0
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, how)
-        try:
-            return process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
-
-    def tail(self) -> str:
-        """The end of its log."""
-        return self.log.read_text(errors="replace")[-5000:]
-
-    def lines(self) -> list[Json]:
-        """What it has logged, one entry a line."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
 class City:
@@ -109,7 +40,7 @@ class City:
 
     def __init__(self, hub: Member) -> None:
         self.hub = hub
-        self.operator: Operator | None = None
+        self.operator: controller.Operator | None = None
         """The one that runs for all tests; who kills it starts it again."""
         controller.install(hub)
 

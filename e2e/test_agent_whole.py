@@ -16,7 +16,7 @@ import suanli_boxes as boxes
 import suanli_containerd as sc
 from suanli_boxes import Box
 from suanli_clusters import Cluster, Clusters, controller, until
-from suanli_operator import City, Operator
+from suanli_operator import City
 
 ROOT = Path(__file__).parent.parent
 EDGE = {"key": "suanli.io/edge", "operator": "Exists"}
@@ -28,7 +28,7 @@ NODE = "pole-1"
 def city(clusters: Clusters) -> Iterator[City]:
     with clusters.running("whole") as hub:
         made = City(hub)
-        with Operator(clusters, hub, controller.account(hub)) as operator:
+        with controller.Operator(clusters, hub) as operator:
             made.operator = operator
             boxes.make_site(hub, "pole", district="370811", clearance="Important")
             yield made

@@ -85,7 +85,7 @@ def _shown(clusters: Clusters, hub: Cluster, cloud: Cluster) -> Iterator[Shown]:
     controller.install(hub)
     hub.apply(*yaml.safe_load_all(CENTRE.read_text()), ALGORITHM)
     controller.join(hub, cloud, "--tier", "Municipal", "--district", "370811", "--clearance", "Core")
-    with controller.running(clusters, hub), stage.dashboard(hub, clusters.folder) as dashboard:
+    with controller.Operator(clusters, hub), stage.dashboard(hub, clusters.folder) as dashboard:
         found = Shown(hub, cloud, dashboard)
         until(
             lambda: found.get("/counts")["readyNodes"] == 9, "nine ready nodes on the dashboard", seconds=PATIENCE

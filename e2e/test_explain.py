@@ -172,7 +172,7 @@ def test_the_controller_does_what_was_said(city: City, hub: Cluster, core: Clust
     """Explained before the controller has seen it, and again when it runs: the same places, now standing."""
     wished = manifest("agreed", replicas=3, template=template({"image": "busybox"}))
     said = told(city, "-f", "-", stdin=wished)
-    with controller.running(clusters, hub, "--metrics", "off"), city.namespace("agreed") as space:
+    with controller.Operator(clusters, hub), city.namespace("agreed") as space:
         work = space.workload("agreed", wished["spec"])
         work.until_ready()
         places = {(each["target"], each["variant"]): each["replicas"] for each in said["placements"]}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from suanli_clusters import Clusters, SimulatedNode, controller, fleet, until
-from suanli_operator import City, Operator
+from suanli_operator import City
 
 SITES = "/apis/suanli.io/v1alpha1/edgesites"
 
@@ -18,7 +18,7 @@ def city(clusters: Clusters) -> Iterator[City]:
         made = City(hub)
         controller.join(hub, cloud, "--clearance", "Core")
         made.register_local("local")
-        with Operator(clusters, hub, controller.account(hub)) as operator:
+        with controller.Operator(clusters, hub) as operator:
             made.operator = operator
             for name in ("rbac-cloud", "local"):
                 made.until_cloud(name, "True", "Connected")

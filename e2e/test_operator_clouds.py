@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from suanli_clusters import Cluster, Clusters, Member, SimulatedNode, controller, fleet, until
-from suanli_operator import GROUP, City, Json, Namespace, Operator, Work, only, template
+from suanli_operator import GROUP, City, Json, Namespace, Work, only, template
 
 CONTAINER = {"image": "busybox", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
 FULL_SECONDS = 60
@@ -116,7 +116,7 @@ def test_a_cloud_of_another_hub_is_left_alone(stage: Stage, hub: Cluster, cluste
     access = stage.city.hub.api.get("/api/v1/namespaces/suanli-system/secrets/east")["data"]["kubeconfig"]
     second = City(hub)
     second.register("east", base64.b64decode(access))
-    with Operator(clusters, hub, controller.account(hub)) as operator:
+    with controller.Operator(clusters, hub) as operator:
         second.operator = operator
         said = second.until_cloud("east", "False", "ClaimedByOtherHub")
         second.remove_cloud("east")

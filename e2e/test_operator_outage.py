@@ -20,7 +20,7 @@ from suanli_clusters import (
     fleet,
     until,
 )
-from suanli_operator import AWAY_SECONDS, City, Json, Namespace, Operator, Work, build, only, template
+from suanli_operator import AWAY_SECONDS, City, Json, Namespace, Work, build, only, template
 
 CONTAINER = {"image": "busybox", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
 AT_ONCE_SECONDS = 28
@@ -37,7 +37,7 @@ class Stage:
     hub: Member
     away: Cluster
     steady: Cluster
-    operator: Operator
+    operator: controller.Operator
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def deployments(stage: Stage, work: Work) -> list[int]:
 
 
 def test_a_standby_takes_over_from_a_leader_that_dies(stage: Stage, space: Namespace, clusters: Clusters) -> None:
-    with Operator(clusters, stage.hub, controller.account(stage.hub), identity="two") as standby:
+    with controller.Operator(clusters, stage.hub, identity="two") as standby:
         space.workload("first", web(1, "steady")).until_ready()
         assert holder(stage) == "one"
         stage.operator.kill()

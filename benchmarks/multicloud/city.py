@@ -59,7 +59,7 @@ def running() -> Iterator[City]:
         controller.install(hub)
         for cloud in clouds.values():
             controller.join(hub, cloud)
-        with controller.running(clusters, hub) as operator:
+        with controller.Operator(clusters, hub) as operator:
             wait_connected(hub)
             yield City(clusters, hub, clouds, operator)
 

@@ -154,7 +154,7 @@ def run(once: bool) -> None:
         hub, clouds = start_clouds(clusters, steps)
         join(hub, clouds, steps)
         steps.say("starting the operator")
-        with controller.running(clusters, hub) as operator:
+        with controller.Operator(clusters, hub) as operator:
             hub.kubectl("wait", "--for=condition=Ready", "clouds", "--all", "--timeout=60s")
             for name, nodes in CLOUDS.items():
                 all_ready = functools.partial(_all_ready, clouds[name], len(nodes()))

@@ -1,11 +1,11 @@
 """Our own operator against a hub: its verbs, and it itself as a process of this machine, as a person would start it."""
 
 import base64
-import contextlib
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Self
 
 from suanli_clusters import Clusters
 from suanli_clusters.cluster import Member
@@ -66,11 +66,54 @@ def join(hub: Member, cloud: Member, *options: str) -> None:
 
 
 class Operator:
-    """A running operator."""
+    """`suanli-controller run` for a hub, as its own account; its log is a file in the clusters' folder.
 
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
-        self.process = process
-        self.log = log
+    As a context manager it runs for the block; `kill` is SIGKILL, `restart` starts it again. `start` must come first.
+    """
+
+    def __init__(self, clusters: Clusters, hub: Member, identity: str = "one") -> None:
+        self.identity = identity
+        self.log = clusters.folder / f"operator-{hub.name}-{identity}.log"
+        self._environment = clusters.environment()
+        # no metrics: their port is one for the machine, and another operator may run here
+        self._command = [
+            str(PROGRAM), "run", "--kubeconfig", str(account(hub)), "--namespace", NAMESPACE,
+            "--metrics", "off", "--identity", identity, "--log-format", "json",
+        ]  # fmt: skip
+        self.process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            # A session of its own: Ctrl-C is for us, and the operator ends when we have done with it.
+            self.process = subprocess.Popen(
+                self._command, env=self._environment, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def stop(self) -> int:
+        """As an orderly shutdown does; returns the exit code. Nothing where it has ended."""
+        self.process.terminate()
+        try:
+            return self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """As a crash of the machine does: nothing is finished, no Lease given back."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
 
     def ended(self) -> bool:
         return self.process.poll() is not None
@@ -81,27 +124,9 @@ class Operator:
             raise ControllerError(f"the operator ended with {self.process.returncode}:\n{self.tail()}")
 
     def tail(self) -> str:
-        return self.log.read_text(errors="replace")[-3000:]
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-5000:]
 
-
-@contextlib.contextmanager
-def running(clusters: Clusters, hub: Member, *options: str) -> Iterator[Operator]:
-    """The operator for the block, as its own account; its log is a file in the clusters' folder."""
-    log = clusters.folder / f"operator-{hub.name}.log"
-    command = [str(PROGRAM), "run", "--kubeconfig", str(account(hub)), "--namespace", NAMESPACE]
-    # No metrics: their port is one for the machine, and another operator may run here.
-    command += ["--metrics", "off", *options]
-    with (
-        log.open("ab") as output,
-        # A session of its own: Ctrl-C is for us, and the operator ends when we have done with it.
-        subprocess.Popen(
-            command, env=clusters.environment(), stdout=output, stderr=output, start_new_session=True
-        ) as process,
-    ):
-        try:
-            yield Operator(process, log)
-        finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(END_SECONDS)
-            process.kill()
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged, one entry a line."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
