@@ -318,12 +318,6 @@ async def test_the_guard_holds_back_writes_and_lets_reads_pass(api: client.Clien
     assert [one.data for one in (await api.list(CONFIG_MAPS, namespace, fields="metadata.name=c")).items] == [{}]
 
 
-async def test_what_the_server_serves_can_be_asked(api: client.Client) -> None:
-    assert {"deployments", "daemonsets"} <= await api.server_resources("apps/v1")
-    assert "nodes" in await api.server_resources("v1")
-    assert await api.server_resources("nowhere.io/v1") == set()
-
-
 async def test_a_credential_from_a_secret_works(cluster: Cluster, way: connection.Connection) -> None:
     account = cluster.service_account("default", "viewer2", cluster_role="view")
     inline = kubeconfig.from_secret(account.read_bytes())

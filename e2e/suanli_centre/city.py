@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -180,13 +180,15 @@ def fill(leader: board.Board, now: int, seed: int = 7) -> None:
 
 def recount(leader: board.Board, now: int) -> None:
     """Make every place's figures the sums over its nodes."""
+    nodes: dict[str, list[model.Node]] = {}
+    for node in leader.tables["nodes"].values():
+        nodes.setdefault(node.target, []).append(node)
     for table in ("clouds", "sites"):
         for place in list(leader.tables[table].values()):
-            leader.put(_counted(leader, place, now))
+            leader.put(_counted(place, nodes.get(place.target, []), now))
 
 
-def _counted(leader: board.Board, place: model.Cloud | model.Site, now: int) -> model.Cloud | model.Site:
-    nodes = leader.nodes_of(place.target)
+def _counted(place: model.Cloud | model.Site, nodes: Sequence[model.Node], now: int) -> model.Cloud | model.Site:
     ready = sum(n.ready for n in nodes)
     classes = rows.of_classes(capacity.by_class((_facts(n), n.requested) for n in nodes), TABLE, DOMESTIC)
     if isinstance(place, model.Cloud):

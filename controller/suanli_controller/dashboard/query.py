@@ -16,6 +16,7 @@ from suanli_controller.dashboard import fleet, replica, rights
 from suanli_controller.view import model
 
 T = TypeVar("T")
+Place = TypeVar("Place", model.Cloud, model.Site)
 
 CLOUD_SORTS = ("name", "tier", "district", "provider", "nodes", "units", "used", "rtt", "ready", "created")
 SITE_SORTS = ("name", "district", "provider", "boxes", "units", "used", "ready", "created")
@@ -193,16 +194,9 @@ def class_matches(class_key: str, wanted: Filter) -> bool:
 # --- the small tables
 
 
-def clouds(held: replica.Replica, mine: rights.Rights, wanted: Filter, cut: Cut) -> tuple[int, list[model.Cloud]]:
-    """The clouds that one may see and that match."""
-    rows = [c for c in rights.clouds(held, mine) if _matches(c, wanted)]
-    return take(rows, cut, _PLACE_KEYS.get(cut.sort.lstrip("-")))
-
-
-def sites(held: replica.Replica, mine: rights.Rights, wanted: Filter, cut: Cut) -> tuple[int, list[model.Site]]:
-    """The sites that one may see and that match."""
-    rows = [s for s in rights.sites(held, mine) if _matches(s, wanted)]
-    return take(rows, cut, _PLACE_KEYS.get(cut.sort.lstrip("-")))
+def places(rows: Iterable[Place], wanted: Filter, cut: Cut) -> tuple[int, list[Place]]:
+    """Those clouds or sites that match, of the ones that one may see."""
+    return take((row for row in rows if _matches(row, wanted)), cut, _PLACE_KEYS.get(cut.sort.lstrip("-")))
 
 
 def _matches(place: model.Cloud | model.Site, wanted: Filter) -> bool:

@@ -1,7 +1,7 @@
 """The API under /api/v1: each route asks who it is for, queries the replica and encodes the answer."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -33,6 +33,11 @@ Held = Annotated[replica.Replica, Depends(signing.replica_of)]
 
 def json(answer: object) -> Response:
     return Response(_encoder.encode(answer), media_type="application/json")
+
+
+def _page(kind: Callable[..., answers.Page], cut: query.Cut, found: tuple[int, list[Any]]) -> Response:
+    total, items = found
+    return json(kind(total=total, offset=cut.offset, limit=cut.limit, items=items))
 
 
 def _forbid(allowed: bool, what: str) -> None:
@@ -83,16 +88,10 @@ def _capacity(
 
 
 @router.get("/clouds", responses=openapi.responses("Clouds"), response_class=Response)
-async def list_clouds(
-    held: Held,
-    mine: Mine,
-    wanted: asking.PlaceFilter,
-    cut: asking.CloudCut,
-) -> Response:
+async def list_clouds(held: Held, mine: Mine, wanted: asking.PlaceFilter, cut: asking.CloudCut) -> Response:
     """Clouds, by name where no other order is asked for."""
     _forbid(mine.clouds, "clouds")
-    total, items = query.clouds(held, mine, wanted, cut)
-    return json(answers.Clouds(total=total, offset=cut.offset, limit=cut.limit, items=items))
+    return _page(answers.Clouds, cut, query.places(rights.clouds(held, mine), wanted, cut))
 
 
 @router.get("/clouds/{name}", responses=openapi.responses("Cloud", 404), response_class=Response)
@@ -103,16 +102,10 @@ async def get_cloud(held: Held, mine: Mine, name: str) -> Response:
 
 
 @router.get("/sites", responses=openapi.responses("Sites"), response_class=Response)
-async def list_sites(
-    held: Held,
-    mine: Mine,
-    wanted: asking.PlaceFilter,
-    cut: asking.SiteCut,
-) -> Response:
+async def list_sites(held: Held, mine: Mine, wanted: asking.PlaceFilter, cut: asking.SiteCut) -> Response:
     """Edge sites, by name where no other order is asked for."""
     _forbid(mine.sites, "edgesites")
-    total, items = query.sites(held, mine, wanted, cut)
-    return json(answers.Sites(total=total, offset=cut.offset, limit=cut.limit, items=items))
+    return _page(answers.Sites, cut, query.places(rights.sites(held, mine), wanted, cut))
 
 
 @router.get("/sites/{name}", responses=openapi.responses("Site", 404), response_class=Response)
@@ -123,31 +116,21 @@ async def get_site(held: Held, mine: Mine, name: str) -> Response:
 
 
 @router.get("/nodes", responses=openapi.responses("Nodes"), response_class=Response)
-async def list_nodes(
-    held: Held,
-    mine: Mine,
-    wanted: asking.NodeFilter,
-    cut: asking.NodeCut,
-) -> Response:
+async def list_nodes(held: Held, mine: Mine, wanted: asking.NodeFilter, cut: asking.NodeCut) -> Response:
     """Nodes of the clouds and boxes of the sites that one may see; by target and name where nothing else is
     asked.
     """
     _forbid(mine.clouds or mine.sites, "clouds or edgesites")
-    total, items = query.nodes(held, mine, wanted, cut)
-    return json(answers.Nodes(total=total, offset=cut.offset, limit=cut.limit, items=items))
+    return _page(answers.Nodes, cut, query.nodes(held, mine, wanted, cut))
 
 
 @router.get("/workloads", responses=openapi.responses("Workloads"), response_class=Response)
 async def list_workloads(
-    held: Held,
-    mine: Mine,
-    wanted: asking.WorkloadFilter,
-    cut: asking.WorkloadCut,
+    held: Held, mine: Mine, wanted: asking.WorkloadFilter, cut: asking.WorkloadCut
 ) -> Response:
     """Workloads with their placements and the reasons for what is not placed; by namespace and name by default."""
     _forbid(mine.workloads or bool(mine.namespaces), "computeworkloads")
-    total, items = query.workloads(held, mine, wanted, cut)
-    return json(answers.Workloads(total=total, offset=cut.offset, limit=cut.limit, items=items))
+    return _page(answers.Workloads, cut, query.workloads(held, mine, wanted, cut))
 
 
 @router.get("/workloads/{namespace}/{name}", responses=openapi.responses("Workload", 404), response_class=Response)
@@ -161,8 +144,7 @@ async def get_workload(held: Held, mine: Mine, namespace: str, name: str) -> Res
 async def list_algorithms(held: Held, mine: Mine, cut: asking.AlgorithmCut) -> Response:
     """The catalogue, by name."""
     _forbid(mine.algorithms, "algorithms")
-    total, items = query.take(rights.algorithms(held, mine), cut, lambda a: a.name)
-    return json(answers.Algorithms(total=total, offset=cut.offset, limit=cut.limit, items=items))
+    return _page(answers.Algorithms, cut, query.take(rights.algorithms(held, mine), cut, lambda a: a.name))
 
 
 @router.get("/algorithms/{name}", responses=openapi.responses("Algorithm", 404), response_class=Response)

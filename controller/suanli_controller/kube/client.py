@@ -202,15 +202,6 @@ class Client(transport.Transport):
         version: Version = self._decode(Version, await self.request("GET", "/version", timeout=timeout))
         return version
 
-    async def server_resources(self, group_version: str) -> set[str]:
-        """The plurals that the server serves in `apps/v1` or `v1`; empty for a group that it does not know."""
-        path = f"/apis/{group_version}" if "/" in group_version else f"/api/{group_version}"
-        try:
-            answer = msgspec.json.decode(await self.request("GET", path))
-        except errors.NotFound:
-            return set()
-        return {resource["name"] for resource in answer.get("resources", ())}
-
     async def _write(
         self,
         verb: str,

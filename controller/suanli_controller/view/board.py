@@ -88,10 +88,6 @@ class Board:
         for key in self._node_keys.get(target, set()) - keep:
             self.drop("nodes", key)
 
-    def nodes_of(self, target: str) -> list[model.Node]:
-        nodes = self.tables["nodes"]
-        return [nodes[key] for key in self._node_keys.get(target, ())]
-
     def tick(self, at: int) -> model.Delta | model.Beat:
         """What changed since the last tick, under the next number; a beat where nothing did."""
         rows, gone = self._changed_rows(), self._gone_keys()
