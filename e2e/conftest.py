@@ -5,16 +5,19 @@ hub               a cluster that tests share: make namespaces of your own in it,
 cloud_factory     starts clusters for one test, for those that stop or flood them
 backend           a hub and a second cloud, on kwok or, with --clusters=kind, on kind
 city              the operator over `backend`: its hub is the Cloud `local`, its second cloud the Cloud `cloud`
+namespace         one of its own for a test, made with the `api` of its module
 lone_city         the operator over a hub without clouds: tests bring theirs, and take them along when they go
 """
 
 import itertools
+import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, controller, kind
 from suanli_clusters.backend import Backend, Need, Simulated
+from suanli_controller.kube import client, resources
 from suanli_operator import City
 
 
@@ -97,3 +100,10 @@ def lone_city(clusters: Clusters) -> Iterator[City]:
     with controller.Operator(clusters, hub) as operator:
         made.operator = operator
         yield made
+
+
+@pytest.fixture
+async def namespace(api: client.Client) -> str:
+    name = f"t-{secrets.token_hex(4)}"
+    await api.create(resources.NAMESPACES, {"metadata": {"name": name}})
+    return name

@@ -23,13 +23,6 @@ async def api(hub: Cluster) -> AsyncIterator[client.Client]:
         yield made
 
 
-@pytest.fixture
-async def namespace(api: client.Client) -> str:
-    name = f"t-{secrets.token_hex(4)}"
-    await api.create(resources.NAMESPACES, {"metadata": {"name": name}})
-    return name
-
-
 async def make(api: client.Client, namespace: str, name: str, labels: dict[str, str]) -> resources.PartialObject:
     meta = {"name": name, "namespace": namespace, "labels": labels}
     return await api.create(resources.CONFIG_MAPS.metadata_only, {"metadata": meta})

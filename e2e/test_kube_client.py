@@ -46,13 +46,6 @@ async def api(way: connection.Connection) -> AsyncIterator[client.Client]:
         yield made
 
 
-@pytest.fixture
-async def namespace(api: client.Client) -> str:
-    name = f"t-{secrets.token_hex(4)}"
-    await api.create(NAMESPACES, {"metadata": {"name": name}})
-    return name
-
-
 def config_map(namespace: str, name: str = "c", **data: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": namespace}, "data": data}
 

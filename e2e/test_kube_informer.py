@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import json
 import re
-import secrets
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from suanli_clusters import CONTROLLER_MANAGER, KWOK, SCHEDULER, Cluster, Clusters, Options
 from suanli_controller.api.core_v1 import ConfigMap
-from suanli_controller.kube import client, connection, errors, informer, kubeconfig, resources, transport
+from suanli_controller.kube import client, connection, errors, informer, kubeconfig, transport
 from suanli_controller.kube.backoff import Backoff
 from suanli_controller.kube.resources import CONFIG_MAPS
 from suanli_proxy import Proxy
@@ -46,13 +45,6 @@ async def api(way: connection.Connection) -> AsyncIterator[client.Client]:
 async def proxy(way: connection.Connection) -> AsyncIterator[Proxy]:
     async with Proxy(way) as made:
         yield made
-
-
-@pytest.fixture
-async def namespace(api: client.Client) -> str:
-    name = f"t-{secrets.token_hex(4)}"
-    await api.create(resources.NAMESPACES, {"metadata": {"name": name}})
-    return name
 
 
 class Told:

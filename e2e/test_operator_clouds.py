@@ -222,6 +222,11 @@ def test_what_is_in_a_cloud_goes_or_stays_as_the_policy_says(
     stage.city.remove_cloud("east")
     until(lambda: bool(work.pods(stage.east)) == stays, f"{policy}: pods stay: {stays}")
     assert bool(work.in_cloud(stage.east, "Deployment")) == stays
+    join_again(stage, work)
+
+
+def join_again(stage: Stage, work: Work) -> None:
+    """The east, which is nobody's any more; what the workload has there is the operator's again."""
     assert not stage.east.api.exists("/api/v1/namespaces/suanli-system/configmaps/suanli-hub")
     stage.city.join(stage.east)
     stage.city.until_cloud("east", "True", "Connected")
@@ -261,13 +266,7 @@ def test_an_operator_that_starts_anew_ends_what_was_begun(stage: Stage, space: N
     stage.city.operator.start()
     stage.city.remove_cloud("east")
     assert bool(work.in_cloud(stage.east, "Deployment")) == (policy == "Orphan")
-    assert not stage.east.api.exists("/api/v1/namespaces/suanli-system/configmaps/suanli-hub")
-    stage.city.join(stage.east)
-    stage.city.until_cloud("east", "True", "Connected")
-    work.until_ready()
-    work.delete()
-    work.until_gone()
-    work.until_clean(stage.east)
+    join_again(stage, work)
 
 
 # --- the cloud's own scheduler
