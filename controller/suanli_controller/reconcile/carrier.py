@@ -283,7 +283,9 @@ class Carrier:
         there = await self.there.api.get(cluster.OWNED[kind], name, namespace)
         ours = want.manifest["metadata"]["labels"][names.WORKLOAD_UID_LABEL]
         if there.metadata.labels.get(names.WORKLOAD_UID_LABEL) != ours:
-            raise copies.NameTaken(f"{kind} {namespace}/{name} is there already and is not ours") from refusal
+            raise copies.NameTaken(
+                f"{kind} {namespace}/{name} is there already and is not ours: {copies.NAME_MEND}"
+            ) from refusal
 
     async def _delete(self, workload_uid: str, key: convergence.Key, have: convergence.Have | None = None) -> None:
         """What a rollout keeps changing is left for a moment: nothing is wrong with it."""

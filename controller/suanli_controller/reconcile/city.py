@@ -134,7 +134,7 @@ class City:
         self.references: dict[
             str, dict[str, Mapping[copies.Reference, bool]]
         ] = {}  # namespace -> uid -> what it names
-        self.workloads_known = False  # every workload has been read: what none names can go
+        self.workloads_known = False  # every workload was read when we began: what none names can go
         self.waiting: set[str] = set()  # keys of workloads that more room or other nodes would change
         self.local = ""  # the Cloud that is the hub's own ordinary nodes, Cloud/NAME
         self._bound: dict[str, _Bound] = {}  # pod uid -> where it is counted

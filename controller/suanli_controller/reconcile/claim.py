@@ -72,7 +72,8 @@ async def release(there: cluster.Cluster, mark: Mark) -> None:
 def trouble(error: errors.KubeError) -> Finding:
     """A refusal is for the owner to mend; silence is nobody's word."""
     if isinstance(error, (errors.Forbidden, errors.Unauthorized)):
-        return Finding("False", names.FORBIDDEN, error.message)
+        mend = "`suanli-controller cloud join` makes an account that may do what is needed"
+        return Finding("False", names.FORBIDDEN, f"{error.message}; {mend}")
     return Finding("Unknown", names.UNREACHABLE, error.message)
 
 

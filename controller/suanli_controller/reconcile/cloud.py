@@ -138,7 +138,8 @@ class Clouds:
         where = f"Secret {self.city.namespace}/{reference.name}"
         if secret is None:
             await self._let_go(name)
-            return Finding("False", names.INVALID_KUBECONFIG, f"{where} does not exist")
+            mend = "make it, or name another in spec.access.kubeconfigSecretRef"
+            return Finding("False", names.INVALID_KUBECONFIG, f"{where} does not exist: {mend}")
         version = (reference.name, reference.key, secret.metadata.resource_version)
         if self._connected.get(name) == version and ref in self.city.carriers:
             return None
@@ -295,7 +296,8 @@ class Clouds:
         return claim.Mark(self.city.hub_uid, name)
 
     async def _release(self, item: cloud.Cloud, there: cluster.Cluster | None) -> None:
-        """Another hub may have it now."""
+        """Another hub may have it now, or a Cloud that is made anew under this name."""
+        self._claimed.discard(item.metadata.name)
         if there is not None and there.trouble is None and item.spec.access.local is None:
             await claim.release(there, self._mark(item.metadata.name))
         await writing.finalizers(self.city.hub, kinds.CLOUDS, item, names.CLOUD_FINALIZER, present=False)

@@ -4,7 +4,7 @@ What is there, and nothing about what should be.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 from suanli_controller.api import core_v1, names
@@ -171,7 +171,7 @@ class Cluster:
         """The workload is gone: nobody asks for its Jobs' ends any more."""
         self._ended.pop(workload_uid, None)
 
-    def pods_of(self, workload_uid: str) -> Iterable[core_v1.Pod]:
+    def pods_of(self, workload_uid: str) -> Collection[core_v1.Pod]:
         """The pods of one workload."""
         return self._pods_by_workload[workload_uid].values()
 

@@ -19,6 +19,7 @@ Reference = tuple[str, str]  # kind, name
 Key = tuple[str, str, str]  # kind, namespace, name
 
 LOOK_AGAIN_SECONDS = 15.0
+NAME_MEND = "delete or rename one of the two"
 SOURCE_VERSION_ANNOTATION = f"{names.GROUP}/source-version"
 _TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105  # the name of a type
 
@@ -78,7 +79,9 @@ class Sources:
         except errors.NotFound:
             return None
         if source.get("type") == _TOKEN_TYPE:
-            raise Missing(f"Secret {namespace}/{name}: the token of a ServiceAccount is worth nothing elsewhere")
+            raise Missing(
+                f"Secret {namespace}/{name}: the token of a ServiceAccount is worth nothing elsewhere; name another"
+            )
         return source
 
 
@@ -130,7 +133,7 @@ class Copies:
         source = await self._sources.read(key)
         if self._there.ref == cluster.HUB:
             if source is None and needed:
-                raise Missing(f"{kind} {namespace}/{name} is not on the hub")
+                raise Missing(f"{kind} {namespace}/{name} is not on the hub: make it there")
         elif source is not None:
             await self._copy(key, source)
         elif needed:
@@ -170,7 +173,7 @@ class Copies:
             there = await self._there.api.get(resource, meta["name"], meta["namespace"])
             if there.metadata.labels.get(names.HUB_UID_LABEL) != self._hub_uid:
                 raise NameTaken(
-                    f"{kind} {meta['namespace']}/{meta['name']} is there already and is not ours"
+                    f"{kind} {meta['namespace']}/{meta['name']} is there already and is not ours: {NAME_MEND}"
                 ) from taken
         guarded = {**wish, "metadata": {**meta, "resourceVersion": there.metadata.resource_version}}
         try:
@@ -184,7 +187,9 @@ class Copies:
         try:
             await self._there.api.get(cluster.COPIES[kind].metadata_only, name, namespace)
         except errors.NotFound as error:
-            raise Missing(f"{kind} {namespace}/{name} is neither on the hub nor in {self._there.ref}") from error
+            raise Missing(
+                f"{kind} {namespace}/{name} is neither on the hub nor in {self._there.ref}: make it on the hub"
+            ) from error
 
     async def require_service_account(self, namespace: str, name: str) -> None:
         """Accounts and their rights belong to the target's owner. Raises Missing."""
@@ -197,6 +202,7 @@ class Copies:
             raise Missing(
                 f"ServiceAccount {namespace}/{name} is not in {self._there.ref}: its owner must make it there"
             ) from error
+        self._accounts = {key: at for key, at in self._accounts.items() if now - at < LOOK_AGAIN_SECONDS}
         self._accounts[namespace, name] = now
 
     @property

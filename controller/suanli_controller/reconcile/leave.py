@@ -21,7 +21,8 @@ async def drain(api: client.Client, node: core_v1.Node) -> bool:
     """One step; returns whether the box's Node is gone. Raises errors.KubeError."""
     name = node.metadata.name
     if not node.spec.unschedulable:
-        await api.patch(resources.NODES, name, "", {"spec": {"unschedulable": True}})
+        change = {"metadata": {"uid": node.metadata.uid}, "spec": {"unschedulable": True}}
+        await api.patch(resources.NODES, name, "", change)
     page = await api.list(_PODS, fields=f"spec.nodeName={name}")
     waiting = [pod for pod in page.items if _must_go(pod)]
     for pod in waiting:

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from suanli_controller.api import core_v1, names
 from suanli_controller.core import convergence, workload_status
 from suanli_controller.core.workload_status import Place, Problem, Seen
-from suanli_controller.reconcile import city
+from suanli_controller.reconcile import city, cluster
 from suanli_controller.reconcile.record import Record
 
 STUCK_SECONDS = 60.0
 """How long a pod of ours may stay Unschedulable before its target counts as full for it."""
+LOOK_AGAIN_SECONDS = 1.0
+"""At pods that are not shown as they are now."""
 
 
 def target_at(here: city.City, cluster_ref: str, site: str) -> str:
@@ -51,25 +53,33 @@ def draining(here: city.City) -> frozenset[str]:
 
 
 def stuck(here: city.City, uid: str, now: dt.datetime) -> tuple[dict[Place, int], float | None]:
-    """Pods that their scheduler could not bind for `STUCK_SECONDS`, and in how many seconds there may be more."""
+    """Pods that their scheduler could not bind for `STUCK_SECONDS`, and in how many seconds there may be more.
+
+    A scheduler that is out of reach may have bound them since.
+    """
     found: dict[Place, int] = {}
     next_in: list[float] = []
-    for place, since in _unbound(here, uid):
-        rest = STUCK_SECONDS - (now - since).total_seconds()
-        if rest > 0:
-            next_in.append(rest)
-        else:
-            found[place] = found.get(place, 0) + 1
+    for there in (each.there for each in here.carriers.values()):
+        if not there.pods_of(uid) or not there.ready:
+            continue
+        if there.pods.error is not None:  # after a silence the watch comes back later than the cluster
+            next_in.append(LOOK_AGAIN_SECONDS)
+            continue
+        for place, since in _unbound(here, there, uid):
+            rest = STUCK_SECONDS - (now - since).total_seconds()
+            if rest > 0:
+                next_in.append(rest)
+            else:
+                found[place] = found.get(place, 0) + 1
     return found, min(next_in, default=None)
 
 
-def _unbound(here: city.City, uid: str) -> Iterator[tuple[Place, dt.datetime]]:
-    for ref, each in here.carriers.items():
-        for pod in each.there.pods_of(uid):
-            since, labels = unschedulable_since(pod), pod.metadata.labels
-            target = target_at(here, ref, labels.get(names.PLACED_SITE_LABEL, ""))
-            if since is not None and target:
-                yield (target, labels.get(names.VARIANT_LABEL, "")), since
+def _unbound(here: city.City, there: cluster.Cluster, uid: str) -> Iterator[tuple[Place, dt.datetime]]:
+    for pod in there.pods_of(uid):
+        since, labels = unschedulable_since(pod), pod.metadata.labels
+        target = target_at(here, there.ref, labels.get(names.PLACED_SITE_LABEL, ""))
+        if since is not None and target:
+            yield (target, labels.get(names.VARIANT_LABEL, "")), since
 
 
 def unschedulable_since(pod: core_v1.Pod) -> dt.datetime | None:

@@ -58,7 +58,7 @@ async def lead(
             for start in also:
                 tasks.create_task(start(here, caches))
             await asyncio.gather(*(each.synced.wait() for each in (items, algorithms, for_sites.sites)))
-            here.workloads_known = True
+            here.workloads_known = not items.skipped  # what one that cannot be read names is not to be swept away
             await _targets_known(here, for_sites)
             tasks.create_task(for_workloads.run())
     finally:

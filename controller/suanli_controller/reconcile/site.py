@@ -201,7 +201,9 @@ class Sites:
         """Labels and taints of the site; granted labels that it gives no longer go."""
         name = box.metadata.name
         if change := enrolment.labels_change(site, box.metadata.labels):
-            await self.api.patch(resources.NODES, name, "", {"metadata": {"labels": change}})
+            await self.api.patch(
+                resources.NODES, name, "", {"metadata": {"uid": box.metadata.uid, "labels": change}}
+            )
         wanted = enrolment.taints_wanted(site, box.spec.taints)
         if enrolment.taints_differ(wanted, box.spec.taints):
             guard = {"resourceVersion": box.metadata.resource_version}
