@@ -126,7 +126,7 @@ def _template_changed(here: city.City, record: Record) -> bool:
     """Whether a Job there was made from another template than the workload has now."""
     if not record.is_job:
         return False
-    now = {want.key: want.content for _, _, want in record.made.values()}
+    now = {want.key: want.content for _, want in record.made.values()}
     haves: Iterator[convergence.Have] = (
         each for one in here.carriers.values() for each in one.there.haves(record.uid)
     )

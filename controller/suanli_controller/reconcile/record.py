@@ -32,7 +32,7 @@ class Record:
     full: dict[str, float] = field(default_factory=dict)  # target -> until when, monotonic seconds
     reported: float = float("-inf")  # monotonic seconds of the last write of the status
     placed: dict[workload_status.Place, tuple[Made, objects.Placed]] = field(default_factory=dict)
-    made: dict[workload_status.Place, tuple[objects.Share, objects.Placed, convergence.Want]] = field(
+    made: dict[workload_status.Place, tuple[tuple[objects.Share, objects.Placed], convergence.Want]] = field(
         default_factory=dict
     )
 

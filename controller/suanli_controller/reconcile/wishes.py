@@ -105,10 +105,8 @@ def _wants(here: city.City, record: Record, places: list[Place]) -> carrier.Want
 
 def _want(here: city.City, record: Record, place: Place) -> convergence.Want:
     share, placed = record.share(place), _placed(here, record, place)
-    before = record.made.get(place)
-    if before is not None and before[:2] == (share, placed):
-        want = before[2]
-    else:
+    made, want = record.made.get(place, (None, None))
+    if want is None or made is None or made[0] != share or made[1] is not placed:
         manifest = objects.generate(record.built, share, placed)
         want = convergence.Want(
             manifest=manifest,
@@ -117,7 +115,7 @@ def _want(here: city.City, record: Record, place: Place) -> convergence.Want:
             terms=manifest["metadata"]["annotations"][names.TERMS_ANNOTATION],
             target=place[0],
         )
-        record.made[place] = share, placed, want
+        record.made[place] = (share, placed), want
     return dataclasses.replace(want, create=not record.has_ended(place)) if record.is_job else want
 
 
