@@ -1,5 +1,6 @@
 """Deleting what is ours from a real API server, and nothing else."""
 
+import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -46,16 +47,23 @@ async def test_all_that_is_ours_goes_and_nothing_else(api: client.Client, namesp
         "foreign": {},
         "another-hubs": {names.HUB_UID_LABEL: "another"},
         "a-sites": {**OURS, names.PLACED_SITE_LABEL: "north"},
-        names.HUB_CONFIG_MAP: OURS,
     }
-    for name, labels in {**stays, "ours": OURS}.items():
+    for name, labels in {**stays, "ours": OURS, names.HUB_CONFIG_MAP: OURS}.items():
         await make(api, namespace, name, labels)
     await deploy(api, namespace)
-    assert await clearing.clear(api, HUB_UID) == 2
+    assert await clearing.clear(api, HUB_UID) == 3
     assert await clearing.clear(api, HUB_UID) == 0
     assert await left(api, namespace) == set(stays)
     page = await api.list(resources.DEPLOYMENTS.metadata_only, namespace)
     assert page.items == []
+
+
+async def test_the_mark_of_a_cluster_goes_last(api: client.Client) -> None:
+    with contextlib.suppress(errors.AlreadyExists):
+        await api.create(resources.NAMESPACES, {"metadata": {"name": names.SYSTEM_NAMESPACE}})
+    mark = (await make(api, names.SYSTEM_NAMESPACE, names.HUB_CONFIG_MAP, OURS)).metadata
+    assert await clearing.clear(api, HUB_UID) == 0
+    await api.delete(resources.CONFIG_MAPS, mark.name, mark.namespace, uid=mark.uid)
 
 
 def is_ours(there: ObjectMeta) -> bool:
