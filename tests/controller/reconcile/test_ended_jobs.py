@@ -18,8 +18,7 @@ class Ears:
     def __init__(self) -> None:
         self.known: list[set[Any]] = []
 
-    def object_changed(self, there: cluster.Cluster, uid: str, *, status_alone: bool) -> None:
-        del status_alone
+    def object_changed(self, there: cluster.Cluster, uid: str, **_: bool) -> None:
         self.known.append(set(there.ended(uid)))
 
 
