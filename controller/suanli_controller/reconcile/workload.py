@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from suanli_controller.api import algorithm, core_v1, names, template, workload
-from suanli_controller.core import conditions, demand, intent, objects, placement, rules, workload_status
+from suanli_controller.core import conditions, demand, intent, objects, placement, rules, standing, workload_status
 from suanli_controller.kube import errors, events, informer, kinds, resources
 from suanli_controller.reconcile import city, copies, dry_run, observation, wishes, writing
 from suanli_controller.reconcile.record import Record
@@ -119,8 +119,15 @@ class Workloads:
         """Observe every workload of a batch and place those that can be; returns the keys that remain."""
         batch = [key for key in keys if self._observe(key)]
         ripe = [self.records[key] for key in batch if self.records[key].is_placeable]
-        demands = [self._demand(record) for record in ripe]
-        for record, decision in zip(ripe, placement.place(self.city.fleet, demands), strict=True):
+        fleet = self.city.fleet
+        asked = [
+            (record, one)
+            for record, one in ((record, self._demand(record)) for record in ripe)
+            if record.answer is None or not standing.stands(fleet, one, record.answer)
+        ]
+        decisions = placement.place(fleet, [one for _, one in asked]) if asked else []
+        for (record, one), decision in zip(asked, decisions, strict=True):
+            record.answer = standing.Answer(one, decision, fleet.version)
             self._take_in(record, decision)
         return batch
 
@@ -192,7 +199,6 @@ class Workloads:
 
     def _take_in(self, record: Record, decision: demand.Decision) -> None:
         assert record.given is not None  # noqa: S101  # is_placeable saw to it
-        record.decision = decision
         if not decision.invalid:
             record.given = intent.revise(record.given, decision)
         hopes = decision.unplaced or record.item.spec.type == "DaemonSet"
