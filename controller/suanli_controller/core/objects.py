@@ -21,8 +21,7 @@ NAME_LIMIT = 52
 KINDS = {"Deployment": "apps/v1", "Job": "batch/v1", "DaemonSet": "apps/v1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, gc=False):
     """One (target, variant)'s part of a workload."""
 
     target: str  # Cloud/NAME or EdgeSite/NAME

@@ -39,9 +39,11 @@ class Record:
     checked: Basis = ()  # what an API server was asked about
     invalid: str = ""  # why the template cannot be used
     full: dict[str, float] = field(default_factory=dict)  # target -> until when, monotonic seconds
-    reported: float = float("-inf")  # monotonic seconds of the last write of the status
+    moving: float | None = None  # since when the status is behind by counts that still move, monotonic seconds
     placed: dict[workload_status.Place, tuple[Made, objects.Placed]] = field(default_factory=dict)
-    made: dict[tuple[objects.Share, objects.Placed], convergence.Want] = field(default_factory=dict)
+    made: dict[workload_status.Place, tuple[tuple[objects.Share, objects.Placed], convergence.Want]] = field(
+        default_factory=dict
+    )
 
     @property
     def uid(self) -> str:

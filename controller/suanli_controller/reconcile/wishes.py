@@ -106,16 +106,17 @@ def _wants(here: city.City, record: Record, places: list[Place]) -> carrier.Want
 
 def _want(here: city.City, record: Record, place: Place) -> convergence.Want:
     share, placed = _share(record, place), _placed(here, record, place)
-    want = record.made.get((share, placed))
-    if want is None:
+    made, want = record.made.get(place, (None, None))
+    if want is None or made is None or made[0] != share or made[1] is not placed:
         manifest = objects.generate(record.built, share, placed)
-        want = record.made[share, placed] = convergence.Want(
+        want = convergence.Want(
             manifest=manifest,
             replicas=manifest["spec"].get("parallelism" if record.is_job else "replicas"),
             content=manifest["metadata"]["annotations"][names.CONTENT_ANNOTATION],
             terms=manifest["metadata"]["annotations"][names.TERMS_ANNOTATION],
             target=place[0],
         )
+        record.made[place] = (share, placed), want
     return dataclasses.replace(want, create=not _has_ended(record, place)) if record.is_job else want
 
 

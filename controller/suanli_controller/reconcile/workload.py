@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 FULL_SECONDS = 300.0
 """How long a target whose scheduler could not bind a workload's pods takes no more of it; room may come back."""
 REPORT_SECONDS = 2.0
-"""Counts that still move are written at most so often; what is final is written at once."""
+"""How long counts that still move are gathered before they are written; what is final is written at once."""
 LOOK_AGAIN_SECONDS = 15.0
 """A deletion that waits for a cloud is looked at so often, beside what wakes it."""
 IN_ONE_GO = 64
@@ -237,7 +237,6 @@ class Workloads:
             record.given = intent.settle(record.given, record.decision, seen, silent)
         if not record.is_written:
             await self._report(record, at_once=True)
-            self.city.workloads.add_after(record.key, REPORT_SECONDS)  # what the clouds say of it wakes it sooner
             wishes.hand_out(self.city, record)
             return
         wishes.hand_out(self.city, record)
@@ -292,14 +291,26 @@ class Workloads:
             record.built, observation.report(self.city, record), dt.datetime.now(dt.UTC)
         )
         if status == record.item.status:
+            record.moving = None
             return False
-        rest = record.reported + REPORT_SECONDS - time.monotonic()
-        if rest > 0 and not at_once and not workload_status.is_news(record.item.status, status):
-            self.city.workloads.add_after(record.key, rest)
+        if (
+            not at_once
+            and not workload_status.is_news(record.item.status, status)
+            and self._waits_for_more(record)
+        ):
             return False
         self._announce(record, status)
         await self._write(record, status)
         return True
+
+    def _waits_for_more(self, record: Record) -> bool:
+        """Whether what moves is left for a while: often all of it comes within moments."""
+        now = time.monotonic()
+        record.moving = record.moving or now
+        rest = record.moving + REPORT_SECONDS - now
+        if rest > 0:
+            self.city.workloads.add_after(record.key, rest)
+        return rest > 0
 
     async def _write(self, record: Record, status: workload.ComputeWorkloadStatus) -> None:
         if status == record.item.status:
@@ -312,7 +323,7 @@ class Workloads:
             replicas=status.replicas,
             readyReplicas=status.ready_replicas,
         )
-        record.reported = time.monotonic()
+        record.moving = None
 
     def _announce(self, record: Record, status: workload.ComputeWorkloadStatus) -> None:
         """An Event for each decision that is new."""
