@@ -31,6 +31,12 @@ RTT_SECONDS = 60.0
 """A link's round trip is looked at so often; it is written only when it changed by a fifth."""
 
 
+def _wishes(item: cloud.Cloud) -> tuple[object, ...]:
+    """All but the status: of a cloud whose pods come and go that changes with each count, and must not ask for one."""
+    meta = item.metadata
+    return meta.uid, meta.generation, meta.deletion_timestamp, meta.labels, meta.annotations, meta.finalizers
+
+
 class Clouds:
     """The reconciler of all Clouds. `secrets`: metadata of the Secrets in the controller's namespace. `units` gives
     the ComputeCentre's table, where there is one.
@@ -57,7 +63,8 @@ class Clouds:
     def _item_changed(self, old: cloud.Cloud | None, new: cloud.Cloud | None) -> None:
         item = new or old
         assert item is not None  # noqa: S101  # one of them is given
-        self.city.clouds.add(item.metadata.name)
+        if old is None or new is None or _wishes(old) != _wishes(new):  # else it is what we wrote ourselves
+            self.city.clouds.add(item.metadata.name)
 
     def _secret_changed(self, old: resources.PartialObject | None, new: resources.PartialObject | None) -> None:
         secret = new or old

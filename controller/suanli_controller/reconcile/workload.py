@@ -30,8 +30,8 @@ LOOK_AGAIN_SECONDS = 15.0
 """A deletion that waits for a cloud is looked at so often, beside what wakes it."""
 IN_ONE_GO = 64
 """Workloads that are decided without a pause, at about a millisecond each."""
-AT_ONCE = 32
-"""Workloads whose writes are under way at the same time."""
+AT_ONCE = 16
+"""Workloads whose writes are under way at the same time; more would open more connections, at a millisecond each."""
 
 
 class Workloads:
