@@ -219,7 +219,10 @@ class Clouds:
         target = places.of_cloud(
             item,
             ready=finding is None,
-            rtt_microseconds=there.link.rtt_microseconds if there else None,
+            # what was learnt about the fleet holds while nothing of it changes
+            rtt_microseconds=cloud_status.steady_rtt(
+                before.target.rtt_microseconds if before else None, there.link.rtt_microseconds if there else None
+            ),
             local=spec.access.local is not None and self._first_local() == item.metadata.name,
         )
         at = ref if spec.access.local is None else city.HUB
