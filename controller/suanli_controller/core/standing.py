@@ -12,7 +12,17 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
     asked: demand.Demand
     decision: demand.Decision
-    version: int  # `Fleet.version`
+    facts: int
+
+
+def answer(where: fleet.Fleet, asked: demand.Demand, decision: demand.Decision) -> Answer:
+    """What `placement.place` has just answered."""
+    return Answer(asked, decision, _facts(where, asked.ask))
+
+
+def _facts(where: fleet.Fleet, ask: demand.Ask) -> int:
+    """A count of the changes that concern an Ask: round trips tremble, and few ask for one."""
+    return where.version - (0 if ask.max_rtt_microseconds else where.round_trips)
 
 
 def stands(where: fleet.Fleet, one: demand.Demand, last: Answer) -> bool:
@@ -22,9 +32,9 @@ def stands(where: fleet.Fleet, one: demand.Demand, last: Answer) -> bool:
     bound nor assumed, after its pod was lost, must be assumed again.
     """
     decision = last.decision
-    if where.version != last.version or not _is_plain(one.ask) or decision.unplaced or decision.invalid:
+    if one.ask is not last.asked.ask or _facts(where, one.ask) != last.facts or not _is_plain(one.ask):
         return False
-    if _terms(one) != _terms(last.asked) or one.ask is not last.asked.ask:
+    if decision.unplaced or decision.invalid or _terms(one) != _terms(last.asked):
         return False
     wanted = decision.counts()
     return one.current == wanted and _is_covered(where, one.key, wanted)

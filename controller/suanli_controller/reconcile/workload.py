@@ -127,7 +127,7 @@ class Workloads:
         ]
         decisions = placement.place(fleet, [one for _, one in asked]) if asked else []
         for (record, one), decision in zip(asked, decisions, strict=True):
-            record.answer = standing.Answer(one, decision, fleet.version)
+            record.answer = standing.answer(fleet, one, decision)
             self._take_in(record, decision)
         return batch
 

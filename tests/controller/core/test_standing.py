@@ -1,6 +1,7 @@
 """An answer that stands is the one that the placement would give again; what may differ does not stand."""
 
 import dataclasses
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,13 +18,13 @@ C0 = CLOUDS[0].ref
 def answered(where: fleet.Fleet, one: demand.Demand) -> tuple[demand.Demand, standing.Answer]:
     """The demand as it is afterwards, and its answer."""
     decision = placement.place(where, [one])[0]
-    return msgspec.structs.replace(one, current=decision.counts()), standing.Answer(one, decision, where.version)
+    return msgspec.structs.replace(one, current=decision.counts()), standing.answer(where, one, decision)
 
 
 def happen(where: fleet.Fleet, answer: standing.Answer, data: st.DataObject) -> None:
     """A pod is bound, anywhere in its target, or lost; or a target falls silent."""
     bound = {(each.target, each.variant) for each in answer.decision.placements}
-    what = data.draw(st.sampled_from(("bind", "bind", "lose", "withdraw", "silence")))
+    what = data.draw(st.sampled_from(("bind", "bind", "lose", "withdraw", "silence", "trembles")))
     uid = data.draw(st.sampled_from(("p0", "p1", "p2")))
     if what == "bind" and bound:
         target, variant = data.draw(st.sampled_from(sorted(bound)))
@@ -33,8 +34,9 @@ def happen(where: fleet.Fleet, answer: standing.Answer, data: st.DataObject) -> 
         where.remove_pod(uid)
     elif what == "withdraw":
         where.withdraw("w", replicas=1)
-    elif what == "silence":
-        where.upsert_target(dataclasses.replace(data.draw(st.sampled_from(CLOUDS)), ready=False))
+    elif what in ("silence", "trembles"):
+        change: dict[str, Any] = {"ready": False} if what == "silence" else {"rtt_microseconds": 7}
+        where.upsert_target(dataclasses.replace(data.draw(st.sampled_from(CLOUDS)), **change))
 
 
 @given(nodes(), asks(), st.integers(0, 8), st.integers(0, 4), st.data())
@@ -97,6 +99,15 @@ def test_it_does_not_stand_once_nodes_differ() -> None:
     where, one, answer = two()
     where.upsert_node(fleets.node("n2", C0, arch="arm64"))
     assert not standing.stands(where, one, answer)
+
+
+@pytest.mark.parametrize(("bound", "stands"), [(0, True), (9000, False)])
+def test_a_round_trip_concerns_those_alone_who_ask_for_one(bound: int, stands: bool) -> None:
+    slow, quick = (dataclasses.replace(CLOUDS[0], rtt_microseconds=each) for each in (8000, 4000))
+    where = fleets.of([slow], [fleets.node("n0", C0)])
+    one, answer = answered(where, demand.Demand("w", fleets.ask(max_rtt_microseconds=bound)))
+    where.upsert_target(quick)
+    assert standing.stands(where, one, answer) == stands
 
 
 def test_what_found_no_place_or_has_steps_of_preference_is_always_asked_again() -> None:
