@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import http.cookies
 import socket
 import ssl
 import time
@@ -85,6 +86,15 @@ async def _begun_first(begun: Begun, response: aiohttp.ClientResponse) -> bytes:
     while part := await response.content.readany():
         parts.append(part)
     return b"".join(parts)
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """An API server sets none; the library's own jar of none makes a new one for each request."""
+
+    _none = http.cookies.SimpleCookie()
+
+    def filter_cookies(self, request_url: yarl.URL) -> http.cookies.BaseCookie[str]:  # noqa: ARG002
+        return self._none
 
 
 class Transport:
@@ -266,7 +276,7 @@ class Transport:
                     keepalive_timeout=60,  # the API server closes idle connections after 90 s
                     socket_factory=_socket,
                 ),
-                cookie_jar=aiohttp.DummyCookieJar(),
+                cookie_jar=_NoCookies(),
                 read_bufsize=1 << 20,
             )
         return self._session
