@@ -71,10 +71,12 @@ def _ready(view: View) -> meta.Condition:
 
 
 def _network(before: cloud.NetworkStatus | None, measured: int | None) -> cloud.NetworkStatus | None:
-    if measured is None:
-        return before
-    if before is not None and abs(measured - before.rtt_microseconds) * 1000 < (
-        before.rtt_microseconds * RTT_CHANGE_PERMILLE
-    ):
-        return before
-    return cloud.NetworkStatus(measured)
+    rtt = steady_rtt(before.rtt_microseconds if before is not None else None, measured)
+    return None if rtt is None else cloud.NetworkStatus(rtt)
+
+
+def steady_rtt(before: int | None, measured: int | None) -> int | None:
+    """A round trip in microseconds as it is told: what trembles is what it was."""
+    if before is None or measured is None:
+        return before if measured is None else measured
+    return before if abs(measured - before) * 1000 < before * RTT_CHANGE_PERMILLE else measured

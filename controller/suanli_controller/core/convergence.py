@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 Key = tuple[str, str, str]  # kind, namespace, name
 
 
@@ -29,8 +31,7 @@ class Want:
         return self.manifest["kind"], meta["namespace"], meta["name"]
 
 
-@dataclass(frozen=True, slots=True)
-class Have:
+class Have(msgspec.Struct, frozen=True, gc=False):  # made at each look at each object
     """One of our objects as the cluster shows it."""
 
     key: Key

@@ -58,7 +58,7 @@ class Fleet:
         """`nodes` is a hint: arrays start with room for so many and double when full."""
         self.capacity = max(16, nodes)
         self.rows = 0  # rows ever used; arrays mean something below it
-        self.version = 0  # raised when anything changes but what is free
+        self.version = self.round_trips = 0  # changes of anything but what is free; those of a round trip alone
         self.resources: dict[str, int] = {name: index for index, name in enumerate(BASE_RESOURCES)}
         self.table: NDArray[np.int64] = np.full(
             (FREE + len(BASE_RESOURCES), self.capacity), ranking.CLOSED, np.int64
@@ -77,8 +77,7 @@ class Fleet:
         self.target_index: dict[str, int] = {}
         self.row_of: dict[tuple[str, str], int] = {}
         self.journal = journal.Journal()
-        self.bound = ledger.Ledger()
-        self.assumed = ledger.Ledger()
+        self.bound, self.assumed = ledger.Ledger(), ledger.Ledger()
         self.devices: devices.Devices | None = None  # made when a share of a device is first asked for
         self._shares: dict[int, int] = {}  # made-up resource of shares -> the resource of whole devices
         self.views: views.Views | None = None  # what decisions keep of this fleet; lives and dies with it
@@ -104,6 +103,7 @@ class Fleet:
             return False
         self.targets[index] = target
         self.version += 1
+        self.round_trips += before.but_for_link(target)
         if (before.ready, before.cordoned) != (target.ready, target.cordoned):
             for row in self.rows_of(target.ref).tolist():
                 self._reopen(row)

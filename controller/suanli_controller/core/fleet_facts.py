@@ -1,5 +1,6 @@
 """What the fleet is told: targets, owners of pods, and the facts of a node as columns keep them."""
 
+import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -36,6 +37,10 @@ class Target:
     rtt_microseconds: int | None = None  # None: never measured
     labels: Mapping[str, str] = field(default_factory=dict)
     local: bool = False  # the hub's own cluster, where boxes of sites stand beside ordinary nodes
+
+    def but_for_link(self, other: "Target") -> bool:
+        """Whether it is like `other` in all but the round trip."""
+        return dataclasses.replace(self, rtt_microseconds=other.rtt_microseconds) == other
 
 
 @dataclass(frozen=True, slots=True)

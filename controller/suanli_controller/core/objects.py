@@ -3,7 +3,6 @@
 Generates manifests as plain maps, ready for server-side apply. Decides nothing about where and how many.
 """
 
-import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ NAME_LIMIT = 52
 KINDS = {"Deployment": "apps/v1", "Job": "batch/v1", "DaemonSet": "apps/v1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, gc=False):
     """One (target, variant)'s part of a workload."""
 
     target: str  # Cloud/NAME or EdgeSite/NAME
@@ -57,6 +55,10 @@ def object_name(workload_name: str, variant: str, target: str) -> str:
 def generate(item: workload.ComputeWorkload, share: Share, placed: Placed) -> Manifest:
     """The object that carries `share` of `item` in its target."""
     make = {"Deployment": _deployment, "Job": _job, "DaemonSet": _daemon_set}[item.spec.type]
+    pods = pod_template(item, share, placed)
+    content = _digest(pods)
+    if placed.node_terms:
+        _require_nodes(pods["spec"], placed.node_terms)
     manifest: Manifest = {
         "apiVersion": KINDS[item.spec.type],
         "kind": item.spec.type,
@@ -65,12 +67,12 @@ def generate(item: workload.ComputeWorkload, share: Share, placed: Placed) -> Ma
             "namespace": item.metadata.namespace,
             "labels": _labels(item, share, placed.hub_uid),
         },
-        "spec": make(item, share, pod_template(item, share, placed)),
+        "spec": make(item, share, pods),
     }
     manifest["metadata"]["annotations"] = {
         names.WORKLOAD_ANNOTATION: f"{item.metadata.namespace}/{item.metadata.name}",
         # counts and nodes change without a rollout; these two tell which of an object's parts is behind
-        names.CONTENT_ANNOTATION: _digest(pod_template(item, share, dataclasses.replace(placed, node_terms=()))),
+        names.CONTENT_ANNOTATION: content,
         names.TERMS_ANNOTATION: _digest(placed.node_terms),
     }
     return manifest
@@ -109,12 +111,10 @@ def _job(item: workload.ComputeWorkload, share: Share, pods: Manifest) -> Manife
 
 
 def pod_template(item: workload.ComputeWorkload, share: Share, placed: Placed) -> Manifest:
-    """The workload's template with the variant merged in and bound to the nodes that can run it."""
+    """The workload's template with the variant merged in; it is not bound to nodes yet."""
     meta = item.spec.template.get("metadata", {})
     labels = {**meta.get("labels", {}), **_labels(item, share, placed.hub_uid)}
     pod = merged_pod(item.spec.template, variant_of(item.spec.variants, share.variant))
-    if placed.node_terms:
-        _require_nodes(pod, placed.node_terms)
     if share.target.startswith(f"{names.SITE_KIND}/"):
         pod["tolerations"] = [*pod.get("tolerations", []), *EDGE_TOLERATIONS]
     if placed.priority_class:

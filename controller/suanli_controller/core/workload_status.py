@@ -7,6 +7,8 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from suanli_controller.api import meta, names, workload
 from suanli_controller.core import conditions, demand
 
@@ -16,8 +18,7 @@ PLACEMENTS_LIMIT = 256
 Place = tuple[str, str]  # (target, variant)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, gc=False):  # made at each look at each object
     """One of our objects as its cluster last showed it."""
 
     replicas: int = 0  # pods that it asks for
@@ -26,6 +27,18 @@ class Seen:
     succeeded: int = 0
     failed: int = 0
     finished: str = ""  # Complete or Failed, of a Job
+
+
+def is_told(before: Seen, after: Seen) -> bool:
+    """Whether a status may say something else of an object that was seen anew: what is current tells nothing while
+    none of it is ready.
+    """
+    return _told(before) != _told(after)
+
+
+def _told(seen: Seen) -> tuple[object, ...]:
+    counts = (seen.replicas, seen.ready, seen.succeeded, seen.failed)
+    return *counts, seen.finished, seen.current and (seen.ready > 0 or not seen.replicas)
 
 
 @dataclass(frozen=True, slots=True)

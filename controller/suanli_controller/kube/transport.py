@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import http.cookies
 import socket
 import ssl
 import time
@@ -17,12 +18,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import multidict
 import prometheus_client
 import yarl
 
 from suanli_controller.kube import connection, credentials, errors, metrics
 
 JSON = "application/json"
+
+HEADERS_KEPT = 32
 
 Begun = Callable[[bytes], None]
 _Read = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
@@ -49,15 +53,27 @@ class _Call:
     verb: str
     path: str
     query: Mapping[str, str] | None
-    headers: Mapping[str, str]
+    accept: str
     body: bytes | None
     limit: aiohttp.ClientTimeout
+    content_type: str = ""  # of the body
 
 
 @functools.cache
 def _counters(verb: str) -> tuple[prometheus_client.Counter, prometheus_client.Histogram]:
     """Of what went well; looking them up by label for each request costs more than counting does."""
     return metrics.REQUESTS.labels(verb, "200"), metrics.REQUEST_SECONDS.labels(verb)
+
+
+# What is alike in thousands of requests is made once.
+@functools.lru_cache(maxsize=64)
+def _limit(seconds: float, connect_seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=connect_seconds)
+
+
+@functools.lru_cache(maxsize=256)
+def _encoded(query: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(query)
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:
@@ -70,6 +86,15 @@ async def _begun_first(begun: Begun, response: aiohttp.ClientResponse) -> bytes:
     while part := await response.content.readany():
         parts.append(part)
     return b"".join(parts)
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """An API server sets none; the library's own jar of none makes a new one for each request."""
+
+    _none = http.cookies.SimpleCookie()
+
+    def filter_cookies(self, request_url: yarl.URL) -> http.cookies.BaseCookie[str]:  # noqa: ARG002
+        return self._none
 
 
 class Transport:
@@ -87,6 +112,8 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._streams: set[Stream] = set()
         self._ssl: tuple[credentials.Credential, ssl.SSLContext | bool] | None = None
+        self._base = yarl.URL(way.server, encoded=True)
+        self._headers: dict[tuple[str, str, str], multidict.CIMultiDict[str]] = {}
 
     async def close(self) -> None:
         """Close every connection, watches included."""
@@ -112,18 +139,18 @@ class Transport:
         """
         if body is not None and self.guard is not None:
             self.guard()
-        headers = {"Accept": accept} if body is None else {"Accept": accept, "Content-Type": content_type}
-        return await self._answer(_Call(verb, path, query, headers, body, self._limit(timeout)), _whole)
+        call = _Call(
+            verb, path, query, accept, body, self._limit(timeout), content_type if body is not None else ""
+        )
+        return await self._answer(call, _whole)
 
     async def list_body(self, path: str, query: Mapping[str, str], accept: str, begun: Begun | None) -> bytes:
         """The answer to a list, as `request` gives it; `begun` hears its first bytes before the rest has come."""
-        call = _Call("LIST", path, query, {"Accept": accept}, None, self._limit(0.0))
+        call = _Call("LIST", path, query, accept, None, self._limit(0.0))
         return await self._answer(call, functools.partial(_begun_first, begun) if begun else _whole)
 
     def _limit(self, seconds: float) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(
-            total=seconds or self.settings.request_seconds, sock_connect=self.settings.connect_seconds
-        )
+        return _limit(seconds or self.settings.request_seconds, self.settings.connect_seconds)
 
     async def _answer(self, call: _Call, read: _Read) -> bytes:
         began = time.perf_counter()
@@ -139,14 +166,22 @@ class Transport:
 
     async def _attempt(self, call: _Call, read: _Read) -> bytes:
         try:
-            async with self._open(call) as response:
-                return await read(response)
+            return await self._exchange(call, read)
         except errors.Unauthorized:
             # Not processed, so safe to send again; a token that was renewed meanwhile is worth one more try.
             if not await self._renewed():
                 raise
-        async with self._open(call) as response:
-            return await read(response)
+        return await self._exchange(call, read)
+
+    async def _exchange(self, call: _Call, read: _Read) -> bytes:
+        try:
+            async with self._sent(call, await self.connection.source.current()) as response:
+                await self._admit(response)
+                answer = await read(response)
+                self.last_contact = time.monotonic()
+                return answer
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise unreachable(self.connection.server, error) from error
 
     async def _renewed(self) -> bool:
         before = await self.connection.source.current()
@@ -168,7 +203,7 @@ class Transport:
         `gather_seconds`: see `Stream`.
         """
         limit = aiohttp.ClientTimeout(sock_connect=self.settings.connect_seconds, sock_read=read_seconds)
-        async with self._open(_Call("WATCH", path, query, {"Accept": accept}, None, limit)) as response:
+        async with self._open(_Call("WATCH", path, query, accept, None, limit)) as response:
             stream = Stream(response, gather_seconds)
             self._streams.add(stream)
             try:
@@ -178,31 +213,58 @@ class Transport:
 
     @contextlib.asynccontextmanager
     async def _open(self, call: _Call) -> AsyncIterator[aiohttp.ClientResponse]:
-        way = self.connection
-        credential = await way.source.current()
-        headers = call.headers
-        if credential.token:
-            headers = {**headers, "Authorization": f"Bearer {credential.token}"}
-        tail = f"?{urlencode(call.query)}" if call.query else ""
         try:
-            async with self._opened_session().request(
-                _METHODS.get(call.verb, call.verb),
-                yarl.URL(f"{way.server}{call.path}{tail}", encoded=True),
-                data=call.body,
-                headers=headers,
-                timeout=call.limit,
-                ssl=self._context(credential),
-                server_hostname=way.tls_server_name or None,
-                proxy=way.proxy or None,
-                allow_redirects=False,  # a redirect would carry the token to whomever the server names
-            ) as response:
-                self.last_contact = time.monotonic()
-                if response.status >= 300:
-                    raise errors.from_response(response.status, await response.read(), response.headers)
+            async with self._sent(call, await self.connection.source.current()) as response:
+                await self._admit(response)
                 yield response
-                self.last_contact = time.monotonic()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise unreachable(way.server, error) from error
+            raise unreachable(self.connection.server, error) from error
+
+    def _sent(
+        self, call: _Call, credential: credentials.Credential
+    ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        way = self.connection
+        return self._opened_session().request(
+            _METHODS.get(call.verb, call.verb),
+            yarl.URL.build(
+                scheme=self._base.scheme,
+                authority=self._base.raw_authority,
+                path=f"{self._base.raw_path.rstrip('/')}{call.path}",
+                query_string=_encoded(tuple(call.query.items())) if call.query else "",
+                encoded=True,
+            ),
+            data=call.body,
+            headers=self._headers_of(call, credential.token),
+            timeout=call.limit,
+            ssl=self._context(credential),
+            server_hostname=way.tls_server_name or None,
+            proxy=way.proxy or None,
+            allow_redirects=False,  # a redirect would carry the token to whomever the server names
+        )
+
+    def _headers_of(self, call: _Call, token: str) -> multidict.CIMultiDict[str]:
+        key = (token, call.accept, call.content_type)
+        found = self._headers.get(key)
+        if found is None:
+            sent = {
+                # Lists shrink twentyfold; unpacking them costs a quarter of what reading them whole would. The server
+                # compresses neither watches nor what is small.
+                "Accept-Encoding": "gzip",
+                "User-Agent": self.settings.user_agent,
+                "Accept": call.accept,
+                "Content-Type": call.content_type,
+                "Authorization": f"Bearer {token}" if token else "",
+            }
+            if len(self._headers) >= HEADERS_KEPT:
+                self._headers.clear()  # of tokens that were renewed
+            found = multidict.CIMultiDict((name, value) for name, value in sent.items() if value)
+            self._headers[key] = found
+        return found
+
+    async def _admit(self, response: aiohttp.ClientResponse) -> None:
+        self.last_contact = time.monotonic()
+        if response.status >= 300:
+            raise errors.from_response(response.status, await response.read(), response.headers)
 
     def _opened_session(self) -> aiohttp.ClientSession:
         if self._session is not None and self._session.closed:
@@ -214,10 +276,7 @@ class Transport:
                     keepalive_timeout=60,  # the API server closes idle connections after 90 s
                     socket_factory=_socket,
                 ),
-                # Lists shrink twentyfold; unpacking them costs a quarter of what reading them whole would. The server
-                # compresses neither watches nor what is small.
-                headers={"User-Agent": self.settings.user_agent, "Accept-Encoding": "gzip"},
-                cookie_jar=aiohttp.DummyCookieJar(),
+                cookie_jar=_NoCookies(),
                 read_bufsize=1 << 20,
             )
         return self._session

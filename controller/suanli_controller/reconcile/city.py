@@ -323,11 +323,11 @@ class City:
         if pod is not None and not pod.spec.node_name and pod.status.conditions:
             self._wake_uid(pod.metadata.labels.get(names.WORKLOAD_UID_LABEL, ""))
 
-    def object_changed(self, there: cluster.Cluster, workload_uid: str, *, status_alone: bool) -> None:
+    def object_changed(self, there: cluster.Cluster, workload_uid: str, *, status_alone: bool, told: bool) -> None:
         """Look whether it is as it should be, and report it."""
         if there.ref in self.carriers and not status_alone:
             self.carriers[there.ref].look(workload_uid)
-        if key := self.keys.get(workload_uid):
+        if told and (key := self.keys.get(workload_uid)):
             self.workloads.add_after(key, REPORT_SECONDS)
 
     def copy_changed(self, there: cluster.Cluster, kind: str, namespace: str, name: str) -> None:

@@ -31,6 +31,12 @@ RTT_SECONDS = 60.0
 """A link's round trip is looked at so often; it is written only when it changed by a fifth."""
 
 
+def _wishes(item: cloud.Cloud) -> tuple[object, ...]:
+    """All but the status: of a cloud whose pods come and go that changes with each count, and must not ask for one."""
+    meta = item.metadata
+    return meta.uid, meta.generation, meta.deletion_timestamp, meta.labels, meta.annotations, meta.finalizers
+
+
 class Clouds:
     """The reconciler of all Clouds. `secrets`: metadata of the Secrets in the controller's namespace. `units` gives
     the ComputeCentre's table, where there is one.
@@ -56,7 +62,8 @@ class Clouds:
     def _item_changed(self, old: cloud.Cloud | None, new: cloud.Cloud | None) -> None:
         item = new or old
         assert item is not None  # noqa: S101  # one of them is given
-        self.city.clouds.add(item.metadata.name)
+        if old is None or new is None or _wishes(old) != _wishes(new):  # else it is what we wrote ourselves
+            self.city.clouds.add(item.metadata.name)
 
     def _secret_changed(self, old: resources.PartialObject | None, new: resources.PartialObject | None) -> None:
         secret = new or old
@@ -209,7 +216,10 @@ class Clouds:
         target = places.of_cloud(
             item,
             ready=finding is None,
-            rtt_microseconds=there.link.rtt_microseconds if there else None,
+            # what was learnt about the fleet holds while nothing of it changes
+            rtt_microseconds=cloud_status.steady_rtt(
+                before.target.rtt_microseconds if before else None, there.link.rtt_microseconds if there else None
+            ),
             local=spec.access.local is not None and self._first_local() == item.metadata.name,
         )
         at = ref if spec.access.local is None else city.HUB

@@ -4,6 +4,7 @@ What is there, and nothing about what should be.
 """
 
 import asyncio
+import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ Shown = tuple[str, str, workload_status.Seen]
 COPIES: Mapping[str, resources.Resource[Any]] = {"ConfigMap": resources.CONFIG_MAPS, "Secret": resources.SECRETS}
 
 
+_OUR_ANNOTATIONS = (names.WORKLOAD_ANNOTATION, names.CONTENT_ANNOTATION, names.TERMS_ANNOTATION)
+
 LEISURE = informer.Settings(gather_seconds=(0.1, 0.4))
 """What happens in a cluster needs no answer within moments, and an event by itself costs five times what it costs among
 others."""
@@ -38,8 +41,10 @@ class Ears(Protocol):
     def pod_changed(self, cluster: "Cluster", old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
         """A pod came, went or changed; anyone's."""
 
-    def object_changed(self, cluster: "Cluster", workload_uid: str, *, status_alone: bool) -> None:
-        """One of our objects came, went or changed; `status_alone`: it is as it should be if it was so before."""
+    def object_changed(self, cluster: "Cluster", workload_uid: str, *, status_alone: bool, told: bool) -> None:
+        """One of our objects came, went or changed; `status_alone`: it is as it should be if it was so before;
+        `told`: its workload's status may have to say so.
+        """
 
     def copy_changed(self, cluster: "Cluster", kind: str, namespace: str, name: str) -> None:
         """A ConfigMap or Secret of ours came, went or changed."""
@@ -92,8 +97,8 @@ class Cluster:
         self.nodes.subscribe(lambda old, new: self.ears.node_changed(self, old, new))
         self.pods.subscribe(lambda old, new: self.ears.pod_changed(self, old, new))
         self.owned["Job"].subscribe(self._job_changed)
-        for each in self.owned.values():
-            each.subscribe(self._object_changed)
+        for kind, each in self.owned.items():
+            each.subscribe(functools.partial(self._object_changed, kind))
         for kind, copies in self.copies.items():
             copies.subscribe(lambda old, new, kind=kind: self._copy_changed(kind, new or old))
 
@@ -106,10 +111,13 @@ class Cluster:
                 key = ("Job", old.metadata.namespace, old.metadata.name)
                 self._ended.setdefault(uid, {})[key] = _shown("Job", old)
 
-    def _object_changed(self, old: Any, new: Any) -> None:
+    def _object_changed(self, kind: str, old: Any, new: Any) -> None:
         status_alone = _is_status_alone(old, new)
+        told = _is_told(kind, old, new, status_alone=status_alone)
+        if status_alone and not told:
+            return
         for uid in {uid for each in (old, new) if each is not None for uid in _workload_uid(each)}:
-            self.ears.object_changed(self, uid, status_alone=status_alone)
+            self.ears.object_changed(self, uid, status_alone=status_alone, told=told)
 
     def _link_changed(self) -> None:
         if self.link.error is None:
@@ -177,7 +185,7 @@ class Cluster:
 
 
 def _is_status_alone(old: Any, new: Any) -> bool:
-    """Whether nothing but the status of one of our objects changed, as its own controller reports it."""
+    """Whether nothing changed in one of our objects but what its own controller writes there."""
     if old is None or new is None:
         return False
     before, after = old.metadata, new.metadata
@@ -185,8 +193,16 @@ def _is_status_alone(old: Any, new: Any) -> bool:
         before.generation == after.generation
         and before.deletion_timestamp == after.deletion_timestamp
         and before.labels == after.labels
-        and before.annotations == after.annotations
+        and all(before.annotations.get(name) == after.annotations.get(name) for name in _OUR_ANNOTATIONS)
     )
+
+
+def _is_told(kind: str, old: Any, new: Any, *, status_alone: bool) -> bool:
+    """Whether a status may say something else; what has just come is as good as nothing while nothing of it runs."""
+    if new is None or (old is not None and not status_alone):
+        return True
+    before = _SEEN[kind](old) if old is not None else workload_status.Seen(_SEEN[kind](new).replicas)
+    return workload_status.is_told(before, _SEEN[kind](new))
 
 
 def _workload_uid(each: resources.KubeObject) -> tuple[str, ...]:

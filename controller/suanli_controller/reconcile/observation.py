@@ -1,8 +1,9 @@
 """What the clusters show of one workload, by target. Reads caches; decides and writes nothing."""
 
-import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
 
 from suanli_controller.api import core_v1, names
 from suanli_controller.core import convergence, workload_status
@@ -107,7 +108,7 @@ def report(here: city.City, record: Record) -> workload_status.Report:
     }
     found = {
         # an object that still shows the former template is complete, but not what the workload is now
-        place: dataclasses.replace(one, current=False) if place in behind else one
+        place: msgspec.structs.replace(one, current=False) if place in behind else one
         for place, one in seen(here, record.uid).items()
     }
     return workload_status.Report(

@@ -1,6 +1,7 @@
 """The whole of what the leader runs: every reconciler in one list. Adding a kind adds one line here."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -60,6 +61,7 @@ async def lead(
             await asyncio.gather(*(each.synced.wait() for each in (items, algorithms, for_sites.sites)))
             here.workloads_known = not items.skipped  # what one that cannot be read names is not to be swept away
             await _targets_known(here, for_sites)
+            gc.freeze()  # what was read lives long: nobody need look for garbage there
             tasks.create_task(for_workloads.run())
     finally:
         await recorder.flush(final=True)

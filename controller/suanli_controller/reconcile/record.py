@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 import msgspec
 
 from suanli_controller.api import algorithm, names, workload
-from suanli_controller.core import catalogue, convergence, demand, intent, objects, rules, workload_status
+from suanli_controller.core import (
+    catalogue,
+    convergence,
+    demand,
+    intent,
+    objects,
+    rules,
+    standing,
+    workload_status,
+)
 
 Basis = tuple[object, ...]
 """Generations: of the workload, and of the algorithm that it takes its builds from."""
@@ -22,7 +31,7 @@ class Record:
     key: str  # namespace/name
     item: workload.ComputeWorkload  # the newest that was seen or written
     given: intent.Intent | None = None  # none before the first look
-    decision: demand.Decision | None = None
+    answer: standing.Answer | None = None  # the newest of the placement
     ask: demand.Ask | None = None
     asked: bytes = b""  # the same as content, by which alike workloads know each other
     builds: tuple[workload.Variant, ...] = ()  # its own variants, or those of its algorithm
@@ -30,7 +39,7 @@ class Record:
     checked: Basis = ()  # what an API server was asked about
     invalid: str = ""  # why the template cannot be used
     full: dict[str, float] = field(default_factory=dict)  # target -> until when, monotonic seconds
-    reported: float = float("-inf")  # monotonic seconds of the last write of the status
+    moving: float | None = None  # since when the status is behind by counts that still move, monotonic seconds
     placed: dict[workload_status.Place, tuple[Made, objects.Placed]] = field(default_factory=dict)
     made: dict[workload_status.Place, tuple[tuple[objects.Share, objects.Placed], convergence.Want]] = field(
         default_factory=dict
@@ -40,6 +49,11 @@ class Record:
     def uid(self) -> str:
         """The workload's uid, which survives neither deletion nor recreation under the same name."""
         return self.item.metadata.uid
+
+    @property
+    def decision(self) -> demand.Decision | None:
+        """Where the placement would have it, None before it was asked."""
+        return self.answer.decision if self.answer is not None else None
 
     @property
     def built(self) -> workload.ComputeWorkload:

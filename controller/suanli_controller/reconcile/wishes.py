@@ -132,5 +132,7 @@ def _placed(here: city.City, record: Record, place: Place) -> objects.Placed:
     assert record.ask is not None  # noqa: S101  # `hand_out` saw to it
     terms = state.terms(record.ask, record.asked, place[1])
     placed = objects.Placed(hub_uid=here.hub_uid, node_terms=terms, priority_class=priority_class)
+    if before is not None and before[1] == placed:
+        placed = before[1]  # what was made from it holds
     record.placed[place] = made, placed
     return placed

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from suanli_controller.api import algorithm, core_v1, names, template, workload
-from suanli_controller.core import conditions, demand, intent, objects, placement, rules, workload_status
+from suanli_controller.core import conditions, demand, intent, objects, placement, rules, standing, workload_status
 from suanli_controller.kube import errors, events, informer, kinds, resources
 from suanli_controller.reconcile import city, copies, dry_run, observation, wishes, writing
 from suanli_controller.reconcile.record import Record
@@ -25,13 +25,13 @@ log = structlog.get_logger(__name__)
 FULL_SECONDS = 300.0
 """How long a target whose scheduler could not bind a workload's pods takes no more of it; room may come back."""
 REPORT_SECONDS = 2.0
-"""Counts that still move are written at most so often; what is final is written at once."""
+"""How long counts that still move are gathered before they are written; what is final is written at once."""
 LOOK_AGAIN_SECONDS = 15.0
 """A deletion that waits for a cloud is looked at so often, beside what wakes it."""
 IN_ONE_GO = 64
 """Workloads that are decided without a pause, at about a millisecond each."""
-AT_ONCE = 32
-"""Workloads whose writes are under way at the same time."""
+AT_ONCE = 16
+"""Workloads whose writes are under way at the same time; more would open more connections, at a millisecond each."""
 
 
 class Workloads:
@@ -121,8 +121,15 @@ class Workloads:
         """Observe every workload of a batch and place those that can be; returns the keys that remain."""
         batch = [key for key in keys if self._observe(key)]
         ripe = [self.records[key] for key in batch if self.records[key].is_placeable]
-        demands = [self._demand(record) for record in ripe]
-        for record, decision in zip(ripe, placement.place(self.city.fleet, demands), strict=True):
+        fleet = self.city.fleet
+        asked = [
+            (record, one)
+            for record, one in ((record, self._demand(record)) for record in ripe)
+            if record.answer is None or not standing.stands(fleet, one, record.answer)
+        ]
+        decisions = placement.place(fleet, [one for _, one in asked]) if asked else []
+        for (record, one), decision in zip(asked, decisions, strict=True):
+            record.answer = standing.answer(fleet, one, decision)
             self._take_in(record, decision)
         return batch
 
@@ -195,7 +202,6 @@ class Workloads:
 
     def _take_in(self, record: Record, decision: demand.Decision) -> None:
         assert record.given is not None  # noqa: S101  # is_placeable saw to it
-        record.decision = decision
         if not decision.invalid:
             record.given = intent.revise(record.given, decision)
         hopes = decision.unplaced or record.item.spec.type == "DaemonSet"
@@ -234,7 +240,6 @@ class Workloads:
             record.given = intent.settle(record.given, record.decision, seen, silent)
         if not record.is_written:
             await self._report(record, at_once=True)
-            self.city.workloads.add_after(record.key, REPORT_SECONDS)  # what the clouds say of it wakes it sooner
             wishes.hand_out(self.city, record)
             return
         wishes.hand_out(self.city, record)
@@ -288,14 +293,26 @@ class Workloads:
         report = observation.report(self.city, record)
         status = workload_status.status_of(record.built, report, dt.datetime.now(dt.UTC))
         if status == record.item.status:
+            record.moving = None
             return False
-        rest = record.reported + REPORT_SECONDS - time.monotonic()
-        if rest > 0 and not at_once and not workload_status.is_news(record.item.status, status, report):
-            self.city.workloads.add_after(record.key, rest)
+        if (
+            not at_once
+            and not workload_status.is_news(record.item.status, status, report)
+            and self._waits_for_more(record)
+        ):
             return False
         self._announce(record, status)
         await self._write(record, status)
         return True
+
+    def _waits_for_more(self, record: Record) -> bool:
+        """Whether what moves is left for a while: often all of it comes within moments."""
+        now = time.monotonic()
+        record.moving = record.moving or now
+        rest = record.moving + REPORT_SECONDS - now
+        if rest > 0:
+            self.city.workloads.add_after(record.key, rest)
+        return rest > 0
 
     async def _write(self, record: Record, status: workload.ComputeWorkloadStatus) -> None:
         if status == record.item.status:
@@ -308,7 +325,7 @@ class Workloads:
             replicas=status.replicas,
             readyReplicas=status.ready_replicas,
         )
-        record.reported = time.monotonic()
+        record.moving = None
 
     def _announce(self, record: Record, status: workload.ComputeWorkloadStatus) -> None:
         """An Event for each decision that is new."""

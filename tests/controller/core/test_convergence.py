@@ -1,8 +1,8 @@
 """The steps from what a cluster has to what it should have; played out on a model of a cluster they lead there."""
 
-import dataclasses
 from collections.abc import Mapping
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ def have(wanted: Want, generation: int = 1, **other: object) -> Have:
     made = Have(
         wanted.key, "uid-1", "9", generation, wanted.replicas, wanted.content, wanted.terms, suspended=suspended
     )
-    return dataclasses.replace(made, **other)  # type: ignore[arg-type]
+    return msgspec.structs.replace(made, **other)
 
 
 def test_what_is_not_there_is_applied_without_force() -> None:
@@ -118,8 +118,8 @@ def after(step: convergence.Step, cluster: dict[Key, Have], applied: dict[Key, i
     made = have(step.want)
     if isinstance(step, Scale):
         suspended = made.suspended if key[0] == "Job" else step.have.suspended
-        made = dataclasses.replace(step.have, replicas=step.want.replicas, suspended=suspended)
-    cluster[key] = dataclasses.replace(made, generation=before.generation + 1 if before else 1)
+        made = msgspec.structs.replace(step.have, replicas=step.want.replicas, suspended=suspended)
+    cluster[key] = msgspec.structs.replace(made, generation=before.generation + 1 if before else 1)
     applied[key] = cluster[key].generation
 
 

@@ -29,30 +29,44 @@ class Ears:
     """Stands in for city.City."""
 
     def __init__(self) -> None:
-        self.heard: list[bool] = []
+        self.heard: list[tuple[bool, bool]] = []
 
-    def object_changed(self, _there: Any, uid: str, *, status_alone: bool) -> None:
+    def object_changed(self, _there: Any, uid: str, *, status_alone: bool, told: bool) -> None:
         assert uid == "u"
-        self.heard.append(status_alone)
+        self.heard.append((status_alone, told))
 
 
-def deployment(ready: int = 0, **other: Any) -> core_v1.Deployment:
+def deployment(ready: int = 0, observed: int = 0, **other: Any) -> core_v1.Deployment:
+    """Of one replica."""
     found: dict[str, Any] = {"name": "d", "labels": {names.WORKLOAD_UID_LABEL: "u"}, "generation": 1} | other
-    return core_v1.Deployment(
-        metadata=meta.ObjectMeta(**found), status=core_v1.DeploymentStatus(ready_replicas=ready)
+    status = core_v1.DeploymentStatus(
+        observed_generation=observed, replicas=observed, updated_replicas=observed, ready_replicas=ready
     )
+    return core_v1.Deployment(metadata=meta.ObjectMeta(**found), spec=core_v1.ScaleSpec(replicas=1), status=status)
 
 
-def heard(old: Any, new: Any) -> bool:
+def heard(old: Any, new: Any) -> list[tuple[bool, bool]]:
+    """(whether the status alone changed, whether that is told) of what was heard."""
     ears: Any = Ears()
     there: Any = cluster.Cluster("Cloud/c", Any, "hub", ears)  # type: ignore[arg-type]  # nothing is asked of it
     there.owned["Deployment"]._tell(old, new)
-    (found,) = ears.heard
-    return bool(found)
+    return ears.heard  # type: ignore[no-any-return]
 
 
 def test_a_status_that_moves_asks_for_no_steps_in_its_cloud() -> None:
-    assert heard(deployment(), deployment(ready=2))
+    assert heard(deployment(), deployment(ready=1)) == [(True, True)]
+    assert heard(deployment(ready=1), deployment(ready=1, observed=1)) == [(True, True)]
+
+
+def test_of_an_object_that_runs_nothing_yet_nothing_is_told() -> None:
+    assert heard(deployment(), deployment(observed=1)) == []
+    assert heard(None, deployment()) == [(False, False)]
+    assert heard(None, deployment(ready=1)) == [(False, True)]
+    assert heard(deployment(), None) == [(False, True)]
+
+
+def test_what_its_own_controller_notes_on_an_object_asks_for_nothing() -> None:
+    assert heard(deployment(), deployment(annotations={"deployment.kubernetes.io/revision": "1"})) == []
 
 
 @pytest.mark.parametrize(
@@ -64,7 +78,6 @@ def test_a_status_that_moves_asks_for_no_steps_in_its_cloud() -> None:
         {"deletion_timestamp": dt.datetime.now(dt.UTC)},
     ],
 )
-def test_anything_else_is_looked_at(change: dict[str, Any]) -> None:
-    assert not heard(deployment(), deployment(ready=2, **change))
-    assert not heard(None, deployment(**change))
-    assert not heard(deployment(**change), None)
+def test_anything_else_is_looked_at_and_told(change: dict[str, Any]) -> None:
+    assert heard(deployment(), deployment(**change)) == [(False, True)]
+    assert heard(deployment(**change), None) == [(False, True)]
