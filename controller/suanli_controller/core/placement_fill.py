@@ -281,7 +281,7 @@ def _in_order(layout: candidates.Layout, *keys: Sequence[int]) -> list[int]:
 
 
 def fullest(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
-    """Fill nodes one after another, the largest key first; replicas by row."""
+    """Fill nodes one after another, the largest key first; replicas by row. So many must fit."""
     if count > _FEW:
         return _fullest_of_many(rows, room, keys, count)
     best = int(keys.argmax())
@@ -290,14 +290,13 @@ def fullest(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
         return {rows.item(best): count}
     chosen: dict[int, int] = {}
     keys = keys.copy()
-    while fits:
-        chosen[rows.item(best)] = min(fits, count)
+    while fits < count:
+        chosen[rows.item(best)] = fits
         count -= fits
-        if count <= 0:
-            break
         keys[best] = 0
         best = int(keys.argmax())
-        fits = room.item(best) if keys.item(best) else 0
+        fits = room.item(best)
+    chosen[rows.item(best)] = count
     return chosen
 
 

@@ -135,7 +135,8 @@ def _assume(
     view, among = known.variants[variant], known.candidates
     room, keys = view.survey()
     at = np.flatnonzero((where.target_of[among.rows] == place.target) & (room[:-1] > 0))
-    if len(at):
+    count = min(count, int(room[at].sum()))
+    if count:
         where.assume(
             one.key, place, view.requests, placement_fill.fullest(among.rows[at], room[at], keys[at], count)
         )
