@@ -40,6 +40,8 @@ class Layout(NamedTuple):
     rank: list[int]  # the best key of a node in it, where bounds divide targets; else 0
     divided: bool  # bounds divide targets
     steps: list[list[int]]  # cells by step of preference, the preferred first
+    party: list[int]  # by cell, its (target, variant) by its place in `parties`
+    parties: list[tuple[int, int]]
 
 
 def layout(
@@ -53,8 +55,19 @@ def layout(
     steps: dict[int, list[int]] = {}
     for cell, step in enumerate(tier):
         steps.setdefault(step, []).append(cell)
-    by_step = [steps[step] for step in sorted(steps)]
-    return Layout(tier, target, variant, places, rank or [0] * len(tier), rank is not None, by_step)
+    of_cells = list(zip(target, variant, strict=True))
+    number = {party: place for place, party in enumerate(dict.fromkeys(of_cells))}
+    return Layout(
+        tier,
+        target,
+        variant,
+        places,
+        rank or [0] * len(tier),
+        divided=rank is not None,
+        steps=[steps[step] for step in sorted(steps)],
+        party=[number[party] for party in of_cells],
+        parties=list(number),
+    )
 
 
 class Candidates:

@@ -144,7 +144,7 @@ def _beyond_resources(filling: placement_fill.Filling, index: int) -> Codes:
 
 
 def _violates(where: fleet.Fleet, each: spread_bounds.RowBound) -> columns.Mask:
-    domains = len(each.bound.eligible)
+    domains = len(each.bound.frame.eligible)
     blocked = np.fromiter((not each.bound.allows(domain) for domain in range(-1, domains)), np.bool_, domains + 1)
     if each.targets is not None:
         of_row = np.array([*each.targets, -1])[where.target_of[: where.rows]]

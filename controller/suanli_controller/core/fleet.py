@@ -363,11 +363,11 @@ class Fleet:
     def _deduct(self, row: int, requests: Requests, count: int, device: int = -1) -> None:
         if self.devices is None:
             for index, amount in requests:
-                self._free[index][row] -= amount * count
+                self.single[index][row] -= amount * count
             return
         for index, amount in requests:
             if index not in self._shares:
-                self._free[index][row] -= amount * count
+                self.single[index][row] -= amount * count
         self._take_devices(self.devices, row, requests, count, device)
         self._recount_devices(row)
 
@@ -412,8 +412,8 @@ class Fleet:
         table = self.devices
         for share, whole in self._shares.items():
             if whole == own and table is not None:
-                self._free[whole][row] = table.untouched(row)
-                self._free[share][row] = table.largest(row)
+                self.single[whole][row] = table.untouched(row)
+                self.single[share][row] = table.largest(row)
 
     def _deduct_all(self, requests: Requests, lot: dict[int, int]) -> None:
         """Deduct replicas from many open nodes at once."""
@@ -438,7 +438,7 @@ class Fleet:
     def touch(self, row: int) -> None:
         """Rank a row anew after a change to what is free there, and tell the readers."""
         if self._open[row]:
-            fill = self._fullness.of(row, self._free)
+            fill = self._fullness.of(row, self.single)
             self._rank[row] = (fill << ranking.SCORE_SHIFT) | self._minors[row]
         else:
             self._rank[row] = ranking.CLOSED
@@ -492,8 +492,8 @@ class Fleet:
         self._bind()
 
     def _bind(self) -> None:
-        """Single elements are read and written through memoryviews: thrice as fast as numpy's own indexing."""
+        """Single elements, by resource, are read and written through memoryviews: faster than numpy's own indexing."""
         self.ranks, self.free = self.table[RANK], self.table[FREE:]
-        self._free = [each.data for each in self.free]
+        self.single = [each.data for each in self.free]
         self._minors = self._minor.data
         self._rank = self.ranks.data

@@ -24,6 +24,11 @@ class Lot(msgspec.Struct, gc=False):
     rows: dict[int, int]
 
 
+def replicas(lot: Lot | None) -> int:
+    """How many a lot has; none where there is no lot."""
+    return sum(lot.rows.values()) if lot else 0
+
+
 class Ledger:
     """workload -> place -> row -> replicas. Counts only; the fleet deducts."""
 
@@ -97,8 +102,7 @@ class Ledger:
                     yield lot.requests, row, count
 
     def count(self, workload: str, place: Place) -> int:
-        lot = self._lots.get(workload, {}).get(place)
-        return sum(lot.rows.values()) if lot else 0
+        return replicas(self._lots.get(workload, {}).get(place))
 
     def total(self) -> int:
-        return sum(sum(lot.rows.values()) for lots in self._lots.values() for lot in lots.values())
+        return sum(replicas(lot) for lots in self._lots.values() for lot in lots.values())

@@ -214,18 +214,13 @@ def _decision(
     explained: tuple[demand.Reason, ...],
     ruled_out: tuple[demand.RuledOut, ...] = (),
 ) -> demand.Decision:
-    where, one = filling.where, filling.demand
-    placements = [
-        demand.Placement(
-            where.targets[target].ref,
-            one.ask.variants[variant].name,
-            count,
-            tuple(
-                sorted([(where.names[row], new) for row, new in filling.added.get((target, variant), {}).items()])
-            ),
-        )
-        for (target, variant), count in filling.given.items()
-        if count
-    ]
+    where, one, names = filling.where, filling.demand, filling.where.names
+    placements = []
+    for place, count in filling.given.items():
+        if count:
+            new = filling.added.get(place)
+            nodes = tuple(sorted([(names[row], replicas) for row, replicas in new.items()])) if new else ()
+            target, variant = where.targets[place[0]].ref, one.ask.variants[place[1]].name
+            placements.append(demand.Placement(target, variant, count, nodes))
     placements.sort()
     return demand.Decision(one.key, tuple(placements), unplaced, explained, one.ask.notes, ruled_out=ruled_out)

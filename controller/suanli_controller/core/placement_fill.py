@@ -115,7 +115,7 @@ class Filling:
     def _cells(
         self, rooms: Sequence[Ints], keys: Sequence[Ints], bounds: Sequence[spread_bounds.RowBound]
     ) -> cells_of.Cells:
-        if any(each.rows is not None for each in bounds):
+        if any([each.rows is not None for each in bounds]):
             return cells_of.split(self.known.candidates, rooms, keys, bounds)
         return cells_of.of(self.known.candidates, rooms, bounds)
 
@@ -131,7 +131,8 @@ class Filling:
             if divide is demand.Divide.AGGREGATED:
                 shares = self._together(wanted, [cells.layout.target[cell] for cell in places], room)
             elif self.given:
-                held = self._held(cells.layout, places)
+                party, of_parties = cells.layout.party, self._held(cells.layout)
+                held = [of_parties[party[cell]] for cell in places]
                 shares = scoring_divide.webster(wanted, _sums(room, held), room, held)
             else:
                 shares = scoring_divide.webster(wanted, room, room)
@@ -162,10 +163,9 @@ class Filling:
     def name(self, target: int) -> str:
         return self.where.targets[target].ref
 
-    def _held(self, layout: candidates.Layout, places: Iterable[int]) -> list[int]:
-        """What each (target, variant) has, told of its first cell."""
-        left = dict(self.given)
-        return [left.pop((layout.target[cell], layout.variant[cell]), 0) for cell in places]
+    def _held(self, layout: candidates.Layout) -> list[int]:
+        """What each party of the cells has."""
+        return [self.given.get(party, 0) for party in layout.parties]
 
     def _claims(self, cells: cells_of.Cells) -> spread.Claims:
         """By the room of a target's variant, its weight, or one target after another; then by the strategy."""
@@ -174,23 +174,28 @@ class Filling:
             return self._weighted_claims(layout)
         if self.demand.ask.divide is demand.Divide.AGGREGATED:
             used_first = self._order(layout.target, cells.room)
-            places = [used_first[target] for target in layout.target]
-            return spread.claims(layout.tier, places, _in_order(layout, places, layout.variant), {}, {})
-        parties = list(zip(layout.target, layout.variant, strict=True))
-        weight = dict(self.given)
-        for party, room in zip(parties, cells.room, strict=True):
-            weight[party] = weight.get(party, 0) + room
-        # within a step cells lie by the names of their targets, if bounds do not divide these
-        order = _in_order(layout, self._names(layout), layout.variant) if layout.divided else range(len(parties))
-        return spread.claims(layout.tier, parties, order, weight, self.given)
+            places, none = [used_first[target] for target in layout.target], [0] * len(used_first)
+            order = _in_order(layout, places, layout.variant)
+            return spread.Claims(layout.tier, places, spread.places(order), none, [*none])
+        held = self._held(layout)
+        weight = [*held]
+        for party, room in zip(layout.party, cells.room, strict=True):
+            weight[party] += room
+        place: Sequence[int] = range(len(cells.room))
+        if layout.divided:  # else cells of a step lie by the names of their targets
+            place = spread.places(_in_order(layout, self._names(layout), layout.variant))
+        return spread.Claims(layout.tier, layout.party, place, weight, held)
 
     def _weighted_claims(self, layout: candidates.Layout) -> spread.Claims:
-        weight = {self.where.target_index.get(ref, -1): weight for ref, weight in self.demand.ask.weights}
-        held = dict.fromkeys(layout.target, 0)
+        number = {target: place for place, target in enumerate(dict.fromkeys(layout.target))}
+        weights, held = dict(self.demand.ask.weights), [0] * len(number)
         for (target, _), count in self.given.items():
-            held[target] = held.get(target, 0) + count
+            if target in number:
+                held[number[target]] += count
         order = _in_order(layout, self._names(layout), layout.tier, layout.variant)
-        return spread.claims([0] * len(order), layout.target, order, weight, held)
+        party = [number[target] for target in layout.target]
+        weight = [weights.get(self.name(target), 0) for target in number]
+        return spread.Claims([0] * len(order), party, spread.places(order), weight, held)
 
     def _names(self, layout: candidates.Layout) -> list[int]:
         """By cell, where its target stands by name."""
@@ -210,7 +215,7 @@ class Filling:
     ) -> int:
         """Fill the nodes of all cells, then deduct at once: no two cells share a node."""
         layout, rows, views_ = cells.layout, self.known.candidates.rows, self.known.variants
-        lots = [dict[ledger.Place, dict[int, int]]() for _ in views_]
+        lots: list[dict[ledger.Place, dict[int, int]]] = [{} for _ in views_]
         placed = 0
         for cell, count in enumerate(counts):
             if count:
@@ -227,7 +232,8 @@ class Filling:
         target, variant, at = cells.layout.target[cell], cells.layout.variant[cell], cells.layout.places[cell]
         view, among = self.known.variants[variant], np.arange(len(rooms[variant]))[at]
         at = among[rooms[variant][at] > 0]  # without nodes that count for another variant
-        place, rows, chosen = view.place_at(target), self._rows(at), dict[int, int]()
+        place, rows = view.place_at(target), self._rows(at)
+        chosen: dict[int, int] = {}
         for _ in range(count):
             keys = view.keys()[at]
             best = int(keys.argmax())

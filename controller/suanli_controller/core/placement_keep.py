@@ -27,21 +27,17 @@ def staying(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> pl
 
 def _kept(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
     """The replicas of `current` that no rule drives out."""
-    variants = {variant.name: index for index, variant in enumerate(one.ask.variants)}
+    known_targets, reached_by = known.statics.known_targets, known.statics.reached_by
     stay: placement_fill.Given = {}
     for (ref, name), count in sorted(one.current.items()):
-        target, variant = where.target_index.get(ref), variants.get(name)
+        target, variant = where.target_index.get(ref), known.numbers.get(name)
         if target is None or variant is None or ref in one.excluded or not count:
             continue
-        if ref in one.held or _may_stay(known, target, variant):
+        # a target whose nodes are not known yet keeps all
+        if ref in one.held or target in reached_by[variant] or target not in known_targets:
             stay[target, variant] = count
     _cut_to_limits(where, one, stay)
     return stay
-
-
-def _may_stay(known: views.AskViews, target: int, variant: int) -> bool:
-    """Whether a node of the target may run the variant at all; a target whose nodes are not known yet keeps all."""
-    return target in known.statics.reached_by[variant] or target not in known.statics.known_targets
 
 
 def _cut_to_limits(where: fleet.Fleet, one: demand.Demand, stay: placement_fill.Given) -> None:
@@ -114,19 +110,21 @@ def _best_tier(where: fleet.Fleet, known: views.AskViews, place: tuple[int, int]
 
 def _settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Make what is assumed agree with what stays: less is withdrawn, and what no one has seen is assumed again."""
+    assumed, bound = where.assumed.places(one.key), where.bound.places(one.key)
     wanted = {
-        ledger.Place(target, one.ask.variants[variant].name): (variant, count)
-        for (target, variant), count in stay.items()
+        known.variants[variant].place_at(target): (variant, count) for (target, variant), count in stay.items()
     }
-    have = dict.fromkeys([*where.assumed.places(one.key), *wanted], 0)
-    for place in have:
-        have[place] = where.bound.count(one.key, place) + where.assumed.count(one.key, place)
-        surplus = have[place] - wanted.get(place, (0, 0))[1]
-        if surplus > 0:
-            where.withdraw(one.key, where.targets[place.target].ref, place.variant, surplus)
+    for place in [each for each in assumed if each not in wanted]:
+        where.withdraw(one.key, where.targets[place.target].ref, place.variant)
+    short: list[tuple[ledger.Place, int, int]] = []
     for place, (variant, count) in wanted.items():
-        if have[place] < count:
-            _assume(where, one, known, place, variant, count - have[place])
+        missing = count - ledger.replicas(bound.get(place)) - ledger.replicas(assumed.get(place))
+        if missing < 0:
+            where.withdraw(one.key, where.targets[place.target].ref, place.variant, -missing)
+        elif missing:
+            short.append((place, variant, missing))
+    for place, variant, count in short:
+        _assume(where, one, known, place, variant, count)
 
 
 def _assume(

@@ -7,12 +7,12 @@ many Asks are about that their views would not fit into memory, all rows are eva
 
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import candidates, demand, domains, fleet, fragmentation, ledger, ranking, statics
+from suanli_controller.core import candidates, demand, domains, fleet, fragmentation, ledger, ranking, spread, statics
 
 BUDGET: Final = 24 << 20  # bytes of keys that are kept
 FACTS_BUDGET: Final = 32 << 20  # bytes of statics and candidates that are kept
@@ -20,6 +20,7 @@ ASKS: Final = 1 << 14  # Asks that are remembered
 _WORTH_CATCHING_UP: Final = 4  # changes, one for so many candidates
 _WORTH_MENDING: Final = 16  # the same for a survey
 _UNDIVIDED: Final = (None, demand.Divide.CAPACITY, demand.Divide.AGGREGATED)
+_FEW: Final = 5  # nodes that are surveyed one by one
 _UNASKED: Final = -(1 << 62)
 
 _NONE: Final = np.array(0)  # see View._asked
@@ -28,6 +29,7 @@ _ALL: Final = np.logical_and.reduce
 
 Keys = NDArray[np.int64]
 Rooms = NDArray[np.int64]
+_Rank = TypeVar("_Rank", int, Keys)
 
 
 class View:
@@ -170,7 +172,7 @@ class View:
         if short is not None:
             np.copyto(keys, _NONE, where=short)
 
-    def _ranked(self, rank: Keys) -> Keys:
+    def _ranked(self, rank: _Rank) -> _Rank:
         """Ranks as the strategy counts them."""
         return rank ^ ranking.ALL_SCORE if self._emptiest else rank
 
@@ -225,8 +227,16 @@ class View:
         return (room.copy(), keys.copy()) if private else (room, keys)
 
     def _mend(self, room: Rooms, keys: Keys, changed: NDArray[np.int64]) -> None:
-        at, now = self._candidates.position_of.take(changed), self._where.table.take(changed, 1)
-        room[at], keys[at] = self._rated(self._base.take(at), now[fleet.RANK], now[fleet.FREE :])
+        if len(changed) > _FEW:
+            at, now = self._candidates.position_of.take(changed), self._where.table.take(changed, 1)
+            room[at], keys[at] = self._rated(self._base.take(at), now[fleet.RANK], now[fleet.FREE :])
+            return
+        where = self._where
+        for row in changed.tolist():
+            position = self._candidates.position_of.item(row)
+            key = self._base.item(position) + self._ranked(where.ranks.item(row))
+            fits = min([where.single[resource][row] // amount for resource, amount in self.requests])
+            room[position], keys[position] = (fits, key) if fits > 0 and key > 0 else (0, 0)
 
     def _survey_all(self) -> tuple[Rooms, Keys]:
         work = self._candidates.catch_up()
@@ -267,12 +277,13 @@ class Facts:
 class AskViews:
     """Everything that is known about one Ask."""
 
-    __slots__ = ("bounded", "candidates", "contested", "domains", "eligible", "plain", "statics", "variants")
+    __slots__ = ("bounded", "candidates", "contested", "domains", "frames", "numbers", "plain", "statics", "variants")
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask, facts: Facts, shared: "Views") -> None:
         self.statics, self.candidates, self.domains = facts.statics, facts.candidates, shared.domains
-        self.eligible: dict[str, list[bool]] = {}  # by kind of domain, see `spread_bounds`
+        self.frames: dict[str, spread.Frame] = {}  # by kind of domain, see `spread_bounds`
         self.plain, self.bounded = _is_plain(ask), _is_bounded(ask)
+        self.numbers = {variant.name: index for index, variant in enumerate(ask.variants)}
         # a node is not always left to the first variant
         self.contested = len(ask.variants) > 1 or ask.variants[0].quota is not None
         self.variants = tuple(
