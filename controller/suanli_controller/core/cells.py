@@ -6,7 +6,7 @@ Replicas are counted out to cells first, then to the nodes of each.
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,7 @@ from suanli_controller.core import candidates, spread_bounds
 Ints = NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class Cells:
+class Cells(NamedTuple):
     """Parallel lists, one entry a cell."""
 
     layout: candidates.Layout
@@ -30,7 +29,7 @@ def of(among: candidates.Candidates, rooms: Sequence[Ints], bounds: Sequence[spr
     sums = [np.add.reduceat(room, among.firsts).tolist() for room in rooms]
     room = sums[0] if len(sums) == 1 else list(itertools.chain.from_iterable(zip(*sums, strict=True)))
     cells = among.layout
-    return Cells(cells, room, list(spread_bounds.cells_of(bounds, cells.target, cells.variant)))
+    return Cells(cells, room, spread_bounds.cells_of(bounds, cells.target, cells.variant))
 
 
 def split(
@@ -63,5 +62,5 @@ def split(
     return Cells(
         cells,
         room=np.add.reduceat(room[usable], starts).tolist(),
-        domains=list(spread_bounds.cells_of(bounds, target, cells.variant, rows[first])),
+        domains=spread_bounds.cells_of(bounds, target, cells.variant, rows[first]),
     )

@@ -3,7 +3,6 @@
 Counted out to cells first (see `cells`), then to the nodes of each.
 """
 
-import functools
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -109,14 +108,15 @@ class Filling:
     def bounds(self, *, soft: bool) -> list[spread_bounds.RowBound]:
         if not self.known.bounded:
             return []
-        held = spread_bounds.Held(self.given, functools.partial(held_on_rows, self.where, self.demand.key))
+        held = spread_bounds.Held(self.given, lambda: held_on_rows(self.where, self.demand.key))
         return spread_bounds.of(self.where, self.demand, self.known, held, self.closed, soft=soft)
 
     def _cells(
         self, rooms: Sequence[Ints], keys: Sequence[Ints], bounds: Sequence[spread_bounds.RowBound]
     ) -> cells_of.Cells:
-        if any([each.rows is not None for each in bounds]):
-            return cells_of.split(self.known.candidates, rooms, keys, bounds)
+        for each in bounds:
+            if each.rows is not None:
+                return cells_of.split(self.known.candidates, rooms, keys, bounds)
         return cells_of.of(self.known.candidates, rooms, bounds)
 
     def _share_out(self, wanted: int, cells: cells_of.Cells, bounds: list[spread_bounds.RowBound]) -> list[int]:

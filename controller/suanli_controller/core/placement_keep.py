@@ -111,20 +111,25 @@ def _best_tier(where: fleet.Fleet, known: views.AskViews, place: tuple[int, int]
 def _settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Make what is assumed agree with what stays: less is withdrawn, and what no one has seen is assumed again."""
     assumed, bound = where.assumed.places(one.key), where.bound.places(one.key)
-    wanted = {
-        known.variants[variant].place_at(target): (variant, count) for (target, variant), count in stay.items()
-    }
-    for place in [each for each in assumed if each not in wanted]:
-        where.withdraw(one.key, where.targets[place.target].ref, place.variant)
     short: list[tuple[ledger.Place, int, int]] = []
-    for place, (variant, count) in wanted.items():
-        missing = count - ledger.replicas(bound.get(place)) - ledger.replicas(assumed.get(place))
+    met = 0
+    for (target, variant), count in stay.items():
+        place = known.variants[variant].place_at(target)
+        lot = assumed.get(place)
+        met += lot is not None
+        missing = count - ledger.replicas(lot) - ledger.replicas(bound.get(place))
+        if missing:
+            short.append((place, variant, missing))
+    if met < len(assumed):
+        wanted = {known.variants[variant].place_at(target) for target, variant in stay}
+        for place in [each for each in assumed if each not in wanted]:
+            where.withdraw(one.key, where.targets[place.target].ref, place.variant)
+    for place, _, missing in short:
         if missing < 0:
             where.withdraw(one.key, where.targets[place.target].ref, place.variant, -missing)
-        elif missing:
-            short.append((place, variant, missing))
-    for place, variant, count in short:
-        _assume(where, one, known, place, variant, count)
+    for place, variant, missing in short:
+        if missing > 0:
+            _assume(where, one, known, place, variant, missing)
 
 
 def _assume(

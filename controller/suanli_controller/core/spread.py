@@ -6,7 +6,7 @@ kube-scheduler is; under one bound on skew it places as many replicas as any way
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 NO_LIMIT: Final = 1 << 40
@@ -32,30 +32,47 @@ def frame(eligible: list[bool], scope: Sequence[int]) -> Frame:
     return Frame(eligible, [*scope, -1], within)
 
 
-@dataclass(slots=True)
 class Bound:
     """One constraint, with the replicas that lie in its domains now. Domain -1 stands for nodes in none."""
 
-    counts: list[int]  # by domain
-    frame: Frame
-    max_skew: int = 0  # 0: not bounded
-    limit: int = NO_LIMIT  # the most that a domain may ever hold
-    limits: list[int] = field(default_factory=list)  # the same by domain, where they differ
-    min_domains: int = 0  # domains that must be used before any is used twice
-    least_domains: int = 0  # a template's minDomains: with fewer eligible, the least filled counts as empty
-    optional: bool = False  # a node in no domain is not bound by it (anti-affinity); otherwise it takes nothing
-    _least: dict[int, int] = field(default_factory=dict)
-    _at_least: dict[int, int] = field(default_factory=dict)
-    _ceiling: dict[int, int] = field(default_factory=dict)  # by scope: what a domain may hold now
-    _used: int = 0
+    __slots__ = (
+        "_at_least",
+        "_ceiling",
+        "_least",
+        "_used",
+        "counts",
+        "frame",
+        "least_domains",
+        "limits",
+        "max_skew",
+        "min_domains",
+    )
 
-    def __post_init__(self) -> None:
-        """Count what is there."""
-        domains = len(self.counts)
-        self._used = domains - self.counts.count(0)
-        self.limits = [*(self.limits or [self.limit] * domains), NO_LIMIT if self.optional else 0]
-        self.counts = [*self.counts, 0]
-        self._least[-1], self._ceiling[-1] = 0, NO_LIMIT
+    def __init__(
+        self,
+        counts: list[int],
+        frame: Frame,
+        *,
+        max_skew: int = 0,
+        limits: list[int] | None = None,
+        min_domains: int = 0,
+        least_domains: int = 0,
+        optional: bool = False,
+    ) -> None:
+        """`counts` by domain.
+
+        `max_skew` 0: not bounded. `limits`, by domain: the most it may ever hold; None: no limit. `min_domains` must be
+        used before any is used twice. `least_domains`, a template's minDomains: with fewer eligible, the least filled
+        counts as empty. `optional`: a node in no domain is not bound (anti-affinity); otherwise it takes nothing.
+        """
+        self.frame, self.max_skew = frame, max_skew
+        self.min_domains, self.least_domains = min_domains, least_domains
+        self._used = len(counts) - counts.count(0)
+        self.limits = [*(limits or [NO_LIMIT] * len(counts)), NO_LIMIT if optional else 0]
+        self.counts = [*counts, 0]
+        self._at_least: dict[int, int] = {}
+        self._least = {-1: 0}
+        self._ceiling = {-1: NO_LIMIT}  # by scope: what a domain may hold now
         self._measure_all()
 
     def _measure_all(self) -> None:
@@ -63,12 +80,15 @@ class Bound:
             self._measure(scope)
 
     def _measure(self, scope: int) -> None:
-        found = [self.counts[domain] for domain in self.frame.within[scope]] if self.max_skew else []
-        self._least[scope] = min(found, default=0) if len(found) >= self.least_domains else 0
-        self._at_least[scope] = found.count(self._least[scope])
-        self._ceiling[scope] = self._least[scope] + self.max_skew if self.max_skew else NO_LIMIT
+        counts = self.counts
+        found = [counts[domain] for domain in self.frame.within[scope]] if self.max_skew else []
+        least = min(found) if found and len(found) >= self.least_domains else 0
+        self._least[scope] = least
+        self._at_least[scope] = found.count(least)
         if self._used < self.min_domains:
             self._ceiling[scope] = 1
+        else:
+            self._ceiling[scope] = least + self.max_skew if self.max_skew else NO_LIMIT
 
     def is_full(self, domain: int) -> bool:
         """For good: no one may lie there, whatever others get."""

@@ -1,6 +1,6 @@
 """From an Ask's spread, template constraints and quotas to bounds over the fleet's nodes, with what lies there now."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,13 +34,13 @@ def of(
 ) -> list[RowBound]:
     """The bounds that hold for `one`. `closed`, by target: takes nothing, and is no domain that others wait for."""
     ask = one.ask
-    found = [_quota(ask, held)] if any(each.quota is not None for each in ask.variants) else []
+    found = [_quota(ask, held)] if known.contested and any(each.quota is not None for each in ask.variants) else []
     for wish in ask.spread:
         if wish.when_unsatisfiable is demand.Unsatisfiable.PLACE_ANYWAY and not soft:
             continue
         found.append(_of_spread(where, wish, held, known, closed))
-    found.extend(_of_template(where, each, known, held) for each in ask.topology_spread)
-    found.extend(_of_anti_affinity(known, key, held) for key in ask.anti_affinity)
+    found += [_of_template(where, each, known, held) for each in ask.topology_spread]
+    found += [_of_anti_affinity(known, key, held) for key in ask.anti_affinity]
     return found
 
 
@@ -75,7 +75,7 @@ def _of_spread(
         counts,
         frame,
         max_skew=wish.max_skew,
-        limit=wish.max_per_domain or spread.NO_LIMIT,
+        limits=[wish.max_per_domain] * len(counts) if wish.max_per_domain else None,
         min_domains=wish.min_domains,
     )
     return RowBound(bound, found.rows, found.targets)
@@ -133,19 +133,22 @@ def _of_anti_affinity(known: views.AskViews, key: str, held: Held) -> RowBound:
     found = known.domains.of_label(key)
     counts = _counted(found, held)
     frame = spread.frame([True] * len(counts), found.scope)
-    return RowBound(spread.Bound(counts, frame, limit=1, optional=True), rows=found.rows)
+    return RowBound(spread.Bound(counts, frame, limits=[1] * len(counts), optional=True), rows=found.rows)
 
 
 def cells_of(
     bounds: Sequence[RowBound], target: list[int], variant: list[int], sample: Codes | None = None
-) -> Iterator[list[int]]:
+) -> list[list[int]]:
     """For each bound the domains of cells that are given by target, variant and one of their rows."""
-    for each in bounds:
-        if each.targets is not None:
-            yield [each.targets[index] for index in target]
-        elif each.variants is not None:
-            yield [each.variants[index] for index in variant]
-        else:
-            assert each.rows is not None  # noqa: S101 - for the type checker: one of the three is set
-            assert sample is not None  # noqa: S101 - given where some bound is by row
-            yield each.rows[sample].tolist()
+    return [_domains(each, target, variant, sample) for each in bounds]
+
+
+def _domains(one: RowBound, target: list[int], variant: list[int], sample: Codes | None) -> list[int]:
+    if one.targets is not None:
+        return [one.targets[index] for index in target]
+    if one.variants is not None:
+        return [one.variants[index] for index in variant]
+    assert one.rows is not None  # noqa: S101 - for the type checker: one of the three is set
+    assert sample is not None  # noqa: S101 - given where some bound is by row
+    found: list[int] = one.rows[sample].tolist()
+    return found

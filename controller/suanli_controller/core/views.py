@@ -12,7 +12,17 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import candidates, demand, domains, fleet, fragmentation, ledger, ranking, spread, statics
+from suanli_controller.core import (
+    candidates,
+    demand,
+    domains,
+    fleet,
+    fragmentation,
+    ledger,
+    ranking,
+    spread,
+    statics,
+)
 
 BUDGET: Final = 24 << 20  # bytes of keys that are kept
 FACTS_BUDGET: Final = 32 << 20  # bytes of statics and candidates that are kept
