@@ -123,7 +123,9 @@ class Bound:
         return self._least[scope] > before
 
 
-Check = tuple[Bound, Sequence[int], list[int]]  # a bound, the domain of each cell under it, the cells that wait for it
+Check = tuple[
+    Bound, Sequence[int], list[int]
+]  # a bound, the domain of each cell under it, the cells that wait for it
 
 
 class Claims(NamedTuple):
@@ -172,6 +174,11 @@ def fill(
     """
     got = [0] * len(room)
     queue = claims.of_all(room)
+    if replicas == 1:
+        cell = _first(queue, domains, bounds)
+        if cell is not None:
+            got[cell] = 1
+        return got
     heapq.heapify(queue)
     checks: list[Check] = [(bound, of_cell, []) for bound, of_cell in zip(bounds, domains, strict=True)]
     left, shared = replicas, len(claims.weight) < len(room)  # shared: some party has several cells
@@ -185,8 +192,6 @@ def fill(
             continue
         got[cell] += 1
         left -= 1
-        if not left:
-            break
         claims.held[claims.party[cell]] += 1
         if got[cell] < room[cell]:
             heapq.heapreplace(queue, claims.of(cell))
@@ -198,6 +203,19 @@ def fill(
                     heapq.heappush(queue, claims.of(other))
                 waiting.clear()
     return got
+
+
+def _first(queue: list[Claim], domains: Sequence[Sequence[int]], bounds: Sequence[Bound]) -> int | None:
+    """The cell with the smallest claim that all bounds allow."""
+    queue.sort()
+    for claim in queue:
+        cell = claim[-1]
+        for bound, of_cell in zip(bounds, domains, strict=True):
+            if not bound.allows(of_cell[cell]):
+                break
+        else:
+            return cell
+    return None
 
 
 def _may_go(cell: int, checks: Sequence[Check]) -> bool:

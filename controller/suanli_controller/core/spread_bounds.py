@@ -66,7 +66,9 @@ def _of_spread(
         for (target, _), count in held.places.items():
             if found.targets[target] >= 0:
                 counts[found.targets[target]] += count
-    frame = known.frames.get(wish.by) if closed is known.statics.shut else None  # kept for what is nearly always so
+    frame = (
+        known.frames.get(wish.by) if closed is known.statics.shut else None
+    )  # kept for what is nearly always so
     if frame is None:
         frame = spread.frame(_eligible(where, found, known, closed), found.scope)
         if closed is known.statics.shut:

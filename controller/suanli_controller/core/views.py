@@ -239,7 +239,8 @@ class View:
     def _mend(self, room: Rooms, keys: Keys, changed: NDArray[np.int64]) -> None:
         if len(changed) > _FEW:
             at, now = self._candidates.position_of.take(changed), self._where.table.take(changed, 1)
-            room[at], keys[at] = self._rated(self._base.take(at), now[fleet.RANK], now[fleet.FREE :])
+            rank, *free = now
+            room[at], keys[at] = self._rated(self._base.take(at), rank, free)
             return
         where = self._where
         for row in changed.tolist():
@@ -252,7 +253,7 @@ class View:
         work = self._candidates.catch_up()
         return self._rated(self._base, work.rank, work.free)
 
-    def _rated(self, base: Keys, rank: Keys, free: Sequence[Rooms] | Rooms) -> tuple[Rooms, Keys]:
+    def _rated(self, base: Keys, rank: Keys, free: Sequence[Rooms]) -> tuple[Rooms, Keys]:
         """Rooms and keys of some candidates."""
         keys = base + self._ranked(rank)
         room: Rooms | None = None
@@ -287,7 +288,17 @@ class Facts:
 class AskViews:
     """Everything that is known about one Ask."""
 
-    __slots__ = ("bounded", "candidates", "contested", "domains", "frames", "numbers", "plain", "statics", "variants")
+    __slots__ = (
+        "bounded",
+        "candidates",
+        "contested",
+        "domains",
+        "frames",
+        "numbers",
+        "plain",
+        "statics",
+        "variants",
+    )
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask, facts: Facts, shared: "Views") -> None:
         self.statics, self.candidates, self.domains = facts.statics, facts.candidates, shared.domains
