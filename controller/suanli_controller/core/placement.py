@@ -50,7 +50,7 @@ def explain(where: fleet.Fleet, one: demand.Demand) -> demand.Decision:
 
 
 def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = False) -> demand.Decision:
-    registry = where.views or _first_views(where)
+    registry = views.of_fleet(where)
     known = registry.find(one.ask)
     if known is None:
         wrong = demand_check.of_ask(one.ask)
@@ -80,11 +80,6 @@ def _explained(decision: demand.Decision, filling: placement_fill.Filling) -> de
         reasons=explaining.reasons(filling, exhausted=False),
         ruled_out=explaining.ruled_out(filling, exhausted=False),
     )
-
-
-def _first_views(where: fleet.Fleet) -> views.Views:
-    where.views = views.Views(where)
-    return where.views
 
 
 def _unchanged(one: demand.Demand, wrong: str) -> demand.Decision:

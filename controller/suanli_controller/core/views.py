@@ -354,6 +354,7 @@ class Views:
         """For an Ask with which nothing is wrong."""
         found = self.find(ask)
         if found is None:
+            self._where.forget_resources()
             for variant in ask.variants:
                 self._where.pack_variant(variant)
             self._learn(ask)
@@ -430,3 +431,10 @@ class Views:
     def take_back(self, size: int) -> None:
         """A view keeps so many bytes less."""
         self._keys_left += size
+
+
+def of_fleet(where: fleet.Fleet) -> Views:
+    """The views of a fleet, made when they are first asked for."""
+    if not isinstance(where.kept, Views):
+        where.kept = Views(where)
+    return where.kept

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from suanli_controller.api import algorithm, cloud, core_v1, names, site, workload
 from suanli_controller.api import centre as centre_api
@@ -168,12 +169,14 @@ class Builder:
         plans = tuple(
             self._of_workload(key, decided.get(key), priorities.get(key, 0), invalid.get(key, "")) for key in keys
         )
+        entry = self.inventory.centre
+        table = centre.table_of(entry.spec) if entry else None
         return Plan(
             strategy=strategy.value if strategy else "Default",
             placed=sum(each.placed for each in plans),
             unplaced=sum(each.unplaced.replicas for each in plans),
             workloads=plans,
-            classes=free_by_class(self.fleet, unit_table(self.inventory.centre)),
+            classes=free_by_class(self.fleet, table),
             warnings=tuple(self.inventory.warnings),
         )
 
@@ -246,18 +249,6 @@ def _placement(one: demand.Placement) -> Placement:
     return Placement(one.target, one.variant, one.replicas, nodes)
 
 
-def unit_table(item: centre_api.ComputeCentre | None) -> centre.UnitTable | None:
-    """Compute units as the ComputeCentre has them; None without one."""
-    if item is None:
-        return None
-    table = item.spec.unit_table
-    accelerators = {
-        (each.resource, each.model): centre.Accelerator(each.milli_units, each.gigaflops_fp16, each.gigaops_int8)
-        for each in table.accelerators
-    }
-    return centre.UnitTable({each.family: each.milli_units_per_core for each in table.families}, accelerators)
-
-
 def free_by_class(where: fleet.Fleet, table: centre.UnitTable | None) -> tuple[ClassFree, ...]:
     """What each hardware class has left, by name. A sum is not room: the largest free amounts stand beside it."""
     rows = where.rows
@@ -273,23 +264,29 @@ def free_by_class(where: fleet.Fleet, table: centre.UnitTable | None) -> tuple[C
 def _class_free(
     where: fleet.Fleet,
     name: str,
-    of_class: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    of_class: NDArray[np.bool_],
     table: centre.UnitTable | None,
 ) -> ClassFree:
     open_rows = np.flatnonzero(of_class & (where.ranks[: where.rows] >= 0))
     allocatable = where.allocatable[:, open_rows]
     free = np.maximum(where.free[:, open_rows], 0)
     has = {resource: index for resource, index in where.resources.items() if allocatable[index].any()}
-    left = {resource: int(free[index].sum()) for resource, index in has.items()}
+    left = {resource: _sum(free[index]) for resource, index in has.items()}
     return ClassFree(
         class_=name,
         nodes=int(of_class.sum()),
         open_nodes=len(open_rows),
-        allocatable=quantity.texts({resource: int(allocatable[index].sum()) for resource, index in has.items()}),
+        allocatable=quantity.texts({resource: _sum(allocatable[index]) for resource, index in has.items()}),
         free=quantity.texts(left),
         largest_free=quantity.texts({resource: int(free[index].max()) for resource, index in has.items()}),
         milli_units_free=None if table is None else _units(table, name, left),
     )
+
+
+def _sum(amounts: NDArray[np.int64]) -> int:
+    """Not in 64 bits: nodes by the thousand may each claim the largest amount that there is."""
+    each: list[int] = amounts.tolist()
+    return min(sum(each), quantity.MAX_TOTAL)
 
 
 def _units(table: centre.UnitTable, name: str, amounts: Mapping[str, int]) -> int:
