@@ -7,10 +7,13 @@ here decides. Resources are integers under Kubernetes' names: `cpu` in millicore
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from suanli_controller.api import names
+
+UNKNOWN: Final = ("", names.UNKNOWN)  # values that say nothing
 
 
 class Kind(StrEnum):
@@ -55,6 +58,17 @@ class Requirement:
     key: str
     operator: str = "In"
     values: tuple[str, ...] = ()
+
+    def holds(self, value: str) -> bool:
+        """Whether it holds where the key has this value; empty or unknown: where it has none."""
+        known = value not in UNKNOWN
+        return holds(self.operator, listed=known and value in self.values, present=known)
+
+
+def holds(operator: str, *, listed: bool, present: bool) -> bool:
+    """What a selector's operator says; an unknown one holds nowhere."""
+    said = {"In": listed, "NotIn": not listed, "Exists": present, "DoesNotExist": not present}
+    return said.get(operator, False)
 
 
 @dataclass(frozen=True, slots=True)

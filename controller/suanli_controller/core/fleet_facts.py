@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from suanli_controller.api import names
 from suanli_controller.core import hardware
 
 FACTS: Final = (
@@ -18,6 +19,7 @@ FACTS: Final = (
     "class",
     "kind",
 )
+PLACE_KEYS: Final = ("cloud", "site", "tier", "district", "provider", "zone")
 GRADES: Final = {"General": 0, "Important": 1, "Core": 2}
 
 
@@ -36,6 +38,15 @@ class Target:
     rtt_microseconds: int | None = None  # None: never measured
     labels: Mapping[str, str] = field(default_factory=dict)
     local: bool = False  # the hub's own cluster, where boxes of sites stand beside ordinary nodes
+
+    def value(self, key: str) -> str:
+        """What it says to one of PLACE_KEYS; empty where it says nothing."""
+        kind, _, name = self.ref.partition("/")
+        if key == "cloud":
+            return name if kind == names.CLOUD_KIND else ""
+        if key == "site":
+            return name if kind == names.SITE_KIND else ""
+        return str(getattr(self, key))
 
 
 @dataclass(frozen=True, slots=True)

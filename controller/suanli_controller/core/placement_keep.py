@@ -50,7 +50,7 @@ def _cut_to_limits(where: fleet.Fleet, one: demand.Demand, stay: placement_fill.
         ):
             room: dict[str, int] = {}
             for place in stay:
-                domain = statics.target_value(where.targets[place[0]], wish.by)
+                domain = where.targets[place[0]].value(wish.by)
                 if domain:
                     stay[place] = min(stay[place], room.setdefault(domain, wish.max_per_domain))
                     room[domain] -= stay[place]

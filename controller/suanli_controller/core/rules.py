@@ -193,15 +193,10 @@ def _selects_itself(pods: template.PodTemplate, selector: template.LabelSelector
     if selector is None:
         return False
     labels = pods.metadata.labels
-    exact = all(labels.get(key) == value for key, value in selector.match_labels.items())
-    return exact and all(_holds(labels, each) for each in selector.match_expressions)
-
-
-def _holds(labels: Mapping[str, str], term: template.SelectorTerm) -> bool:
-    present = term.key in labels
-    listed = present and labels[term.key] in term.values
-    verdicts = {"In": listed, "NotIn": not listed, "Exists": present, "DoesNotExist": not present}
-    return verdicts.get(term.operator, False)
+    return all(labels.get(key) == value for key, value in selector.match_labels.items()) and all(
+        demand.holds(each.operator, listed=labels.get(each.key) in each.values, present=each.key in labels)
+        for each in selector.match_expressions
+    )
 
 
 def _notes(item: workload.ComputeWorkload, pods: template.PodTemplate) -> Iterator[str]:
