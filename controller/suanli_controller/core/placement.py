@@ -31,10 +31,19 @@ def place(where: fleet.Fleet, demands: Sequence[demand.Demand]) -> list[demand.D
     where.settle()
     if len(demands) == 1:
         return [_decide(where, demands[0])]
+    order = sorted(range(len(demands)), key=lambda index: -demands[index].priority)
+    for index in order:
+        _count_in(where, demands[index])
     decisions: dict[int, demand.Decision] = {}
-    for index in sorted(range(len(demands)), key=lambda index: -demands[index].priority):
+    for index in order:
         decisions[index] = _decide(where, demands[index])
     return [decisions[index] for index in range(len(demands))]
+
+
+def _count_in(where: fleet.Fleet, one: demand.Demand) -> None:
+    """What a demand has already is not room for the others, whatever their priority."""
+    if one.current and not demand_check.of_ask(one.ask) and not demand_check.of_demand(one):
+        placement_keep.restore(where, one, views.of_fleet(where).of(one.ask))
 
 
 def explain(where: fleet.Fleet, one: demand.Demand) -> demand.Decision:

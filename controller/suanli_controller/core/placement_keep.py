@@ -15,6 +15,11 @@ WORTH_MOVING_PERMILLE: Final = 200
 one freed node in a group must not restart a pod of every workload that overflowed from it."""
 
 
+def restore(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> None:
+    """Assume what a workload has and no one has seen."""
+    _settle(where, one, known, _kept(where, one, known))
+
+
 def staying(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
     """What a workload keeps, by (target, variant), by index; what is assumed is made to agree with it."""
     stay = _kept(where, one, known)
