@@ -4,6 +4,7 @@ Plain frozen data between `core/rules` (which writes demands) and `core/placemen
 here decides. Resources are integers under Kubernetes' names: `cpu` in millicores, all else in its base unit.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +15,8 @@ import msgspec
 from suanli_controller.api import names
 
 UNKNOWN: Final = ("", names.UNKNOWN)  # values that say nothing
+NODE_NAME: Final = "field:metadata.name"  # no label has such a key
+INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")  # what Gt and Lt compare; Kubernetes takes 64 bits
 
 
 class Kind(StrEnum):
@@ -112,7 +115,7 @@ class TopologySpread:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A NodeSelectorRequirement: In, NotIn, Exists, DoesNotExist, Gt, Lt. Key `metadata.name` is matchFields."""
+    """A NodeSelectorRequirement: In, NotIn, Exists, DoesNotExist, Gt, Lt. Key NODE_NAME is that of matchFields."""
 
     key: str
     operator: str

@@ -276,7 +276,7 @@ def _selected(where: fleet.Fleet, ask: demand.Ask) -> columns.Mask:
 
 def _expression(where: fleet.Fleet, one: demand.Expression) -> columns.Mask:
     rows = where.rows
-    if one.key == "metadata.name":
+    if one.key == demand.NODE_NAME:
         wanted = set(one.values)
         listed = np.fromiter((name in wanted for name in where.names), np.bool_, rows)
         return ~listed if one.operator == "NotIn" else listed
@@ -288,10 +288,9 @@ def _expression(where: fleet.Fleet, one: demand.Expression) -> columns.Mask:
 
 
 def _integer_beyond(held: str, operator: str, bound: int) -> bool:
-    try:
-        return int(held) > bound if operator == "Gt" else int(held) < bound
-    except ValueError:  # a label that is no number: no match, as in Kubernetes
+    if not demand.INTEGER.fullmatch(held):  # no match, as in Kubernetes
         return False
+    return int(held) > bound if operator == "Gt" else int(held) < bound
 
 
 def _tolerated(where: fleet.Fleet, tolerations: Sequence[demand.Toleration]) -> columns.Mask:
@@ -310,4 +309,4 @@ def _tolerates(one: demand.Toleration, key: str, value: str, effect: str) -> boo
         return False
     if one.operator == "Exists":
         return True
-    return bool(one.key) and one.value == value
+    return bool(one.key) and one.operator in ("", "Equal") and one.value == value

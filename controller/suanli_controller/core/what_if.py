@@ -38,7 +38,7 @@ class Inventory:
     algorithms: dict[str, algorithm.Algorithm] = field(default_factory=dict)
     workloads: dict[str, workload.ComputeWorkload] = field(default_factory=dict)  # by namespace/name
     invalid: dict[str, str] = field(default_factory=dict)  # by namespace/name: why it cannot be decoded
-    warnings: list[str] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)  # its keys, in order
 
 
 class Reason(msgspec.Struct, frozen=True, rename="camel"):
@@ -122,13 +122,16 @@ class Builder:
         """Raises QuantityError, with the node's name."""
         target = target or self._site_of(node)
         if not target:
-            self._warn(f"Node {node.metadata.name}: no annotation {names.TARGET_ANNOTATION}: Cloud/NAME; left out")
+            self.warn(f"Node {node.metadata.name}: no annotation {names.TARGET_ANNOTATION}: Cloud/NAME; left out")
             return
         if self.fleet.target(target) is None:
-            self._warn(f"Node {node.metadata.name}: there is no {target} in the files; it counts as not ready")
+            self.warn(f"Node {node.metadata.name}: there is no {target} in the files; it counts as not ready")
         reader = self._readers.setdefault(target, hardware.Reader(target))
         self.fleet.upsert_node(reader.read(node))
-        self._targets_of.setdefault(node.metadata.name, []).append(target)
+        known = self._targets_of.setdefault(node.metadata.name, [])
+        if target in known:
+            self.warn(f"Node {node.metadata.name} of {target} is there twice: the last counts")
+        known.append(target)
 
     def _site_of(self, node: core_v1.Node) -> str:
         name = node.metadata.labels.get(names.SITE_LABEL)
@@ -140,18 +143,19 @@ class Builder:
         if not amounts:
             return
         known = self._targets_of.get(pod.spec.node_name, [])
-        if not target and len(set(known)) != 1:
-            what = "is in several targets: annotate the pod, too" if known else "is not in the files"
-            self._warn(
+        if target not in known if target else len(set(known)) != 1:
+            several = not target and known
+            what = "is in several targets: annotate the pod, too" if several else "is not in the files"
+            self.warn(
                 f"Pod {pod.metadata.namespace}/{pod.metadata.name}: node {pod.spec.node_name} {what}; left out"
             )
             return
         uid = pod.metadata.uid or f"{target}/{pod.metadata.namespace}/{pod.metadata.name}"
         self.fleet.set_pod(uid, target or known[0], pod.spec.node_name, amounts, places.owner_of(pod))
 
-    def _warn(self, warning: str) -> None:
-        if warning not in self.inventory.warnings:
-            self.inventory.warnings.append(warning)
+    def warn(self, warning: str) -> None:
+        """Say it once."""
+        self.inventory.warnings[warning] = None
 
     def plan(self, strategy: demand.Strategy | None) -> Plan:
         """Decide for all workloads at once."""
@@ -159,9 +163,12 @@ class Builder:
         invalid = dict(self.inventory.invalid)
         for key, item in self.inventory.workloads.items():
             try:
-                asks[key] = rules.ask_of(self._built(item), strategy)
-            except (rules.InvalidTemplate, ValueError) as error:
+                ask = self.ask_of(item, strategy)
+            except rules.InvalidTemplate as error:
                 invalid[key] = str(error)
+            else:
+                if not item.spec.suspend:
+                    asks[key] = ask
         wanted = [self.demand_of(self.inventory.workloads[key], ask) for key, ask in asks.items()]
         decided = dict(zip(asks, placement.place(self.fleet, wanted), strict=True))
         priorities = {key: each.priority for key, each in zip(asks, wanted, strict=True)}
@@ -180,12 +187,13 @@ class Builder:
             warnings=tuple(self.inventory.warnings),
         )
 
-    def _built(self, item: workload.ComputeWorkload) -> workload.ComputeWorkload:
-        """With the builds of the catalogue, where it names some. Raises InvalidTemplate."""
+    def ask_of(self, item: workload.ComputeWorkload, strategy: demand.Strategy | None = None) -> demand.Ask:
+        """What it asks for, with the builds of the catalogue where it names some. Raises InvalidTemplate."""
         reference = item.spec.algorithm_ref
         entry = self.inventory.algorithms.get(reference.name) if reference else None
         builds = list(catalogue.builds_of(item.spec, entry))
-        return msgspec.structs.replace(item, spec=msgspec.structs.replace(item.spec, variants=builds))
+        built = msgspec.structs.replace(item, spec=msgspec.structs.replace(item.spec, variants=builds))
+        return rules.ask_of(built, strategy)
 
     def demand_of(self, item: workload.ComputeWorkload, ask: demand.Ask) -> demand.Demand:
         """What a workload asks for now, with what its status says that it has."""
@@ -211,7 +219,7 @@ class Builder:
         if not name:
             found = next((each for each in self.inventory.priority_classes.values() if each.global_default), None)
         elif found is None:
-            self._warn(f"PriorityClass {name} is not in the files; it counts as 0")
+            self.warn(f"PriorityClass {name} is not in the files; it counts as 0")
         return found.value if found else 0
 
     def _of_workload(
@@ -220,9 +228,13 @@ class Builder:
         namespace, _, name = key.partition("/")
         item = self.inventory.workloads.get(key)
         replicas = rules.replicas_of(item) if item else 0
+        kind = item.spec.type if item else ""
+        if decision is None and not invalid:
+            return WorkloadPlan(
+                namespace, name, kind, priority, replicas, 0, (), Unplaced(), ("suspended: nothing runs",)
+            )
         if decision is None:
             why = (Reason(names.TEMPLATE_INVALID, 0, invalid),)
-            kind = item.spec.type if item else ""
             return WorkloadPlan(
                 namespace, name, kind, priority, replicas, 0, (), Unplaced(replicas, why), invalid=invalid
             )
@@ -233,7 +245,7 @@ class Builder:
         return WorkloadPlan(
             namespace=namespace,
             name=name,
-            type=item.spec.type if item else "",
+            type=kind,
             priority=priority,
             replicas=placed + decision.unplaced if item and item.spec.type == "DaemonSet" else replicas,
             placed=placed,
