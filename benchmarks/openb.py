@@ -136,8 +136,8 @@ def build_fleet(trace: Trace) -> fleet.Fleet:
     made.upsert_target(fleet.Target(TARGET, clearance="Core"))
     for row, rank in zip(trace.nodes, trace.ranks, strict=True):
         made.upsert_node(node_facts(row, f"{rank:06d}-{row['sn']}"))
-    made.views = views.Views(made)
-    made.views.set_typical(Counter(fragmentation.shape_of(pod.variant()) for pod in trace.pods), ties_by_name=True)
+    asked = Counter(fragmentation.shape_of(pod.variant()) for pod in trace.pods)
+    views.of_fleet(made).set_typical(asked, ties_by_name=True)
     return made
 
 

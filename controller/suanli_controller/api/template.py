@@ -103,6 +103,7 @@ class EnvFrom(Part, frozen=True):
 
 
 class ContainerPort(Part, frozen=True):
+    container_port: int = 0
     host_port: int = 0
 
 
@@ -136,6 +137,7 @@ class PodSpec(Part, frozen=True):
     volumes: list[Volume] = field(default_factory=list)
     image_pull_secrets: list[Source] = field(default_factory=list)
     node_name: str = ""
+    host_network: bool = False
     node_selector: dict[str, str] = field(default_factory=dict)
     affinity: Affinity = field(default_factory=Affinity)
     tolerations: list[Toleration] = field(default_factory=list)

@@ -191,12 +191,12 @@ class TargetRequirement(Part, frozen=True):
     ] = []
 
 
-_VALUES_RULE = rule(
+VALUES_RULE = rule(
     "self.all(r, r.operator == 'Exists' ? (!has(r.values) || r.values.size() == 0) : "
     "(has(r.values) && r.values.size() > 0))",
     "values must be given for the operators In and NotIn, and left out for Exists",
 )
-Requirements = Annotated[list[TargetRequirement], Meta(max_length=16, extra_json_schema=rules(_VALUES_RULE))]
+Requirements = Annotated[list[TargetRequirement], Meta(max_length=16, extra_json_schema=rules(VALUES_RULE))]
 
 
 class PlacementGroup(Part, frozen=True):
@@ -234,18 +234,14 @@ class TargetWeight(Part, frozen=True):
     weight: Annotated[int, Meta(ge=0, le=1_000_000, description="Share in relation to the other weights.")]
 
 
+SPREAD_RULE = rule(
+    "self.all(s, (has(s.maxSkew) && s.maxSkew > 0) || (has(s.minDomains) && s.minDomains > 0) || "
+    "(has(s.maxPerDomain) && s.maxPerDomain > 0))",
+    "each entry needs at least one of maxSkew, minDomains and maxPerDomain above 0",
+)
 Spreads = Annotated[
     list[Spread],
-    Meta(
-        max_length=6,
-        extra_json_schema=rules(
-            rule(
-                "self.all(s, (has(s.maxSkew) && s.maxSkew > 0) || (has(s.minDomains) && s.minDomains > 0) || "
-                "(has(s.maxPerDomain) && s.maxPerDomain > 0))",
-                "each entry needs at least one of maxSkew, minDomains and maxPerDomain above 0",
-            )
-        ),
-    ),
+    Meta(max_length=6, extra_json_schema=rules(SPREAD_RULE)),
     list_map("by"),
 ]
 FamilyOrder = Annotated[list[HardwareWord], Meta(max_length=32)]
@@ -331,40 +327,43 @@ _IN_TEMPLATE = (
     "(self.template.spec.containers.exists(t, t.name == c.name) || (has(self.template.spec.initContainers) && "
     "self.template.spec.initContainers.exists(t, t.name == c.name)))"
 )
+JOB_RULE = rule(
+    "self.type == 'Job' ? has(self.job) : !has(self.job)",
+    "job must be given for type Job, and only then",
+    ".job",
+)
+REFERENCE_RULE = rule(
+    "!has(self.algorithmRef) || !has(self.variants) || self.variants.size() == 0",
+    "algorithmRef and variants exclude each other: the catalogue's variants are taken",
+    ".algorithmRef",
+)
+CONTAINERS_RULE = rule(
+    "!has(self.variants) || self.variants.all(v, !has(v.containers) || v.containers.all(c, " + _IN_TEMPLATE + "))",
+    "a variant's containers must bear the name of a container of template.spec",
+    ".variants",
+)
+DAEMON_SET_RULE = rule(
+    "!has(self.placement) || !has(self.placement.divide) || self.type != 'DaemonSet'",
+    "placement.divide is not for type DaemonSet, which has one pod on each node that fits",
+    ".placement.divide",
+)
+INDEXED_RULE = rule(
+    "!has(self.job) || self.job.completionMode != 'Indexed' || "
+    "!has(self.placement) || !has(self.placement.divide)",
+    "placement.divide is not for an Indexed Job, which goes whole to one target",
+    ".placement.divide",
+)
 SPEC_RULES = (
-    rule(
-        "self.type == 'Job' ? has(self.job) : !has(self.job)",
-        "job must be given for type Job, and only then",
-        ".job",
-    ),
+    JOB_RULE,
     rule(
         "self.type == 'Deployment' || self.replicas == 1",
         "replicas is for type Deployment: a Job has job.completions, a DaemonSet one pod on each node",
         ".replicas",
     ),
-    rule(
-        "!has(self.algorithmRef) || !has(self.variants) || self.variants.size() == 0",
-        "algorithmRef and variants exclude each other: the catalogue's variants are taken",
-        ".algorithmRef",
-    ),
-    rule(
-        "!has(self.variants) || self.variants.all(v, !has(v.containers) || v.containers.all(c, "
-        + _IN_TEMPLATE
-        + "))",
-        "a variant's containers must bear the name of a container of template.spec",
-        ".variants",
-    ),
-    rule(
-        "!has(self.placement) || !has(self.placement.divide) || self.type != 'DaemonSet'",
-        "placement.divide is not for type DaemonSet, which has one pod on each node that fits",
-        ".placement.divide",
-    ),
-    rule(
-        "!has(self.job) || self.job.completionMode != 'Indexed' || "
-        "!has(self.placement) || !has(self.placement.divide)",
-        "placement.divide is not for an Indexed Job, which goes whole to one target",
-        ".placement.divide",
-    ),
+    REFERENCE_RULE,
+    CONTAINERS_RULE,
+    DAEMON_SET_RULE,
+    INDEXED_RULE,
     rule("self.type == oldSelf.type", "type cannot be changed: delete the workload and make a new one", ".type"),
     rule(
         "!has(self.job) || !has(oldSelf.job) || (self.job.completions == oldSelf.job.completions && "
@@ -373,17 +372,19 @@ SPEC_RULES = (
         ".job",
     ),
 )
+WEIGHTS_RULE = rule(
+    "(has(self.divide) && self.divide == 'Weighted') == (has(self.weights) && self.weights.size() > 0)",
+    "weights must be given for divide: Weighted, and only then",
+    ".weights",
+)
+SOME_WEIGHT_RULE = rule(
+    "!has(self.weights) || self.weights.size() == 0 || self.weights.exists(w, w.weight > 0)",
+    "at least one weight must be above 0",
+    ".weights",
+)
 PLACEMENT_RULES = (
-    rule(
-        "(has(self.divide) && self.divide == 'Weighted') == (has(self.weights) && self.weights.size() > 0)",
-        "weights must be given for divide: Weighted, and only then",
-        ".weights",
-    ),
-    rule(
-        "!has(self.weights) || self.weights.size() == 0 || self.weights.exists(w, w.weight > 0)",
-        "at least one weight must be above 0",
-        ".weights",
-    ),
+    WEIGHTS_RULE,
+    SOME_WEIGHT_RULE,
 )
 
 

@@ -4,11 +4,12 @@ Large YAML goes through rapidyaml, piece by piece, and straight into typed struc
 nodes. What rapidyaml does not take is read again by PyYAML, which tells the line of a mistake.
 """
 
+import math
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import ryml  # type: ignore[import-untyped]  # it ships no stubs
@@ -67,6 +68,8 @@ def _objects(document: bytes, path: Path) -> Iterator[tuple[Head, msgspec.Raw]]:
             yield _HEADS.decode(item), item
     except msgspec.ValidationError as error:
         raise ManifestError(f"{path}: {error}: every document must be a Kubernetes object or a List") from error
+    except msgspec.DecodeError as error:
+        raise ManifestError(f"{path}: not JSON: {error}") from error
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
@@ -98,7 +101,9 @@ def _has_anchors(document: bytes) -> bool:
 
 
 def _documents(piece: bytes, path: Path) -> Iterator[bytes]:
-    if piece[:1] == b"{":
+    if piece[:1] == b"{" and (
+        len(piece) > _SMALL or _is_json(piece)
+    ):  # else YAML's own way to write a map in a line
         yield piece
         return
     if len(piece) > _SMALL:
@@ -113,11 +118,33 @@ def _documents(piece: bytes, path: Path) -> Iterator[bytes]:
         else:
             yield parsed
             return
-    yield from (msgspec.json.encode(document) for document in _slowly(piece, path))
+    yield from _slowly(piece, path)
 
 
-def _slowly(piece: bytes, path: Path) -> Iterator[Any]:
+def _is_json(piece: bytes) -> bool:
     try:
-        yield from yaml.load_all(piece, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msgspec.json.decode(piece, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # either is a loader
+    """Leaves .nan and .inf as they are written: JSON has no such numbers, and would make nothing of them."""
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float | str:
+        value: float = super().construct_yaml_float(node)
+        return value if math.isfinite(value) else str(node.value)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
+
+
+def _slowly(piece: bytes, path: Path) -> Iterator[bytes]:
+    try:
+        for document in yaml.load_all(piece, Loader=_Loader):
+            yield msgspec.json.encode(document)
+    except (yaml.YAMLError, UnicodeError) as error:
         raise ManifestError(f"{path}: not YAML: {error}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ManifestError(f"{path}: a document that no JSON could say: {error}") from error

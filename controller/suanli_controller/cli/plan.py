@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from suanli_controller.api import algorithm, centre, cloud, core_v1, names, site, workload
+from suanli_controller.api import algorithm, centre, cloud, core_v1, names, site, unknown, workload
 from suanli_controller.cli import manifests, tables
 from suanli_controller.core import demand, quantity, what_if
 
 FILES = click.Path(path_type=Path)
+
+Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 
 @click.command()
@@ -81,13 +83,11 @@ def _load(paths: list[Path]) -> what_if.Builder:
 def _take(builder: what_if.Builder, head: manifests.Head, raw: msgspec.Raw, path: Path) -> None:
     inventory, name = builder.inventory, head.metadata.name
     if head.kind == names.WORKLOAD_KIND:
-        key = f"{head.metadata.namespace or 'default'}/{name}"
-        try:
-            inventory.workloads[key] = _in_namespace(_WORKLOADS.decode(raw))
-        except msgspec.ValidationError as error:
-            inventory.invalid[key] = str(error)
+        _take_workload(builder, head, raw)
         return
     target = head.metadata.annotations.get(names.TARGET_ANNOTATION, "")
+    if head.kind in _KEPT and not name:
+        raise manifests.ManifestError(f"{path}: a {head.kind} without metadata.name")
     try:
         match head.kind:
             case "Node":
@@ -95,21 +95,56 @@ def _take(builder: what_if.Builder, head: manifests.Head, raw: msgspec.Raw, path
             case "Pod":
                 builder.add_pod(_PODS.decode(raw), target)
             case names.CLOUD_KIND:
-                inventory.clouds[name] = _CLOUDS.decode(raw)
+                _keep(builder, inventory.clouds, head, raw, _CLOUDS)
             case names.SITE_KIND:
-                inventory.sites[name] = _SITES.decode(raw)
+                _keep(builder, inventory.sites, head, raw, _SITES)
             case names.CENTRE_KIND:
                 inventory.centre = _CENTRES.decode(raw)
+                _warn_of_unknown(builder, head, raw, _CENTRES.type)
             case names.ALGORITHM_KIND:
-                inventory.algorithms[name] = _ALGORITHMS.decode(raw)
+                _keep(builder, inventory.algorithms, head, raw, _ALGORITHMS)
             case "PriorityClass":
                 inventory.priority_classes[name] = _PRIORITIES.decode(raw)
             case _:
-                inventory.warnings.append(
-                    f"{path}: {head.kind or 'an object without kind'} {name}: not read by plan"
-                )
+                builder.warn(f"{path}: {head.kind or 'an object without kind'} {name}: not read by plan")
     except (msgspec.ValidationError, quantity.QuantityError) as error:
         raise manifests.ManifestError(f"{path}: {head.kind} {name}: {error}") from error
+
+
+_KEPT = ("Node", "Pod", names.CLOUD_KIND, names.SITE_KIND, names.ALGORITHM_KIND, "PriorityClass")
+
+
+def _take_workload(builder: what_if.Builder, head: manifests.Head, raw: msgspec.Raw) -> None:
+    key = f"{head.metadata.namespace or 'default'}/{head.metadata.name}"
+    try:
+        item = _in_namespace(_WORKLOADS.decode(raw))
+    except msgspec.ValidationError as error:
+        builder.inventory.invalid[key] = str(error)
+        return
+    if key in builder.inventory.workloads:
+        builder.warn(f"{head.kind} {key} is there twice: the last counts")
+    builder.inventory.workloads[key] = item
+    _warn_of_unknown(builder, head, raw, _WORKLOADS.type)
+
+
+def _keep(
+    builder: what_if.Builder,
+    kept: dict[str, Kind],
+    head: manifests.Head,
+    raw: msgspec.Raw,
+    decoder: msgspec.json.Decoder[Kind],
+) -> None:
+    name = head.metadata.name
+    if name in kept:
+        builder.warn(f"{head.kind} {name} is there twice: the last counts")
+    kept[name] = decoder.decode(raw)
+    _warn_of_unknown(builder, head, raw, decoder.type)
+
+
+def _warn_of_unknown(builder: what_if.Builder, head: manifests.Head, raw: msgspec.Raw, kind: Any) -> None:
+    """The API server would refuse or tell; here a mistyped field must not pass for a constraint."""
+    for field in unknown.unknown_fields(msgspec.json.decode(raw), kind):
+        builder.warn(f"{head.kind} {head.metadata.name}: {field}: there is no such field; it counts for nothing")
 
 
 def _thought_of(node: core_v1.Node) -> core_v1.Node:

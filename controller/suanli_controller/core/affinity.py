@@ -11,8 +11,7 @@ from typing import Any
 
 from suanli_controller.api import names
 from suanli_controller.core import demand, fleet, hardware
-
-_TARGET_KEYS = ("cloud", "site", "tier", "district", "provider", "zone")
+from suanli_controller.core.fleet_facts import PLACE_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +63,15 @@ def _alternatives(
     labels: list[hardware.Expression] = []
     for each in wish:
         if each.key in _HARDWARE_KEYS:
-            if not _holds(each, _HARDWARE_KEYS[each.key](sort.facts)):
+            if not each.holds(_HARDWARE_KEYS[each.key](sort.facts)):
                 return
             facts.add(each.key)
-        elif each.key in _TARGET_KEYS and (value := target_value(target, each.key)):
-            if not _holds(each, value):
+        elif each.key in PLACE_KEYS and (value := target.value(each.key)):
+            if not each.holds(value):
                 return
         elif each.key not in target.labels:
             labels.append(_label_expression(each))
-        elif not _holds(each, target.labels[each.key]):
+        elif not each.holds(target.labels[each.key]):
             return
     known = dict(sort.selectors)
     # a fact that nothing selects cannot be asked for; the placement never counted on it either
@@ -90,19 +89,6 @@ _HARDWARE_KEYS: Mapping[str, Any] = {
 def _label_expression(wish: demand.Requirement) -> hardware.Expression:
     key = names.ZONE_LABEL if wish.key == "zone" else wish.key
     return hardware.Expression(key, wish.operator, wish.values)
-
-
-def target_value(target: fleet.Target, key: str) -> str:
-    """What a target says to a placement's key; empty where it says nothing."""
-    kind, _, name = target.ref.partition("/")
-    own = {"cloud": name if kind == names.CLOUD_KIND else "", "site": name if kind == names.SITE_KIND else ""}
-    return own[key] if key in own else str(getattr(target, key))
-
-
-def _holds(wish: demand.Requirement, value: str) -> bool:
-    known = value not in ("", names.UNKNOWN)
-    listed = known and value in wish.values
-    return {"In": listed, "NotIn": not listed, "Exists": known}.get(wish.operator, False)
 
 
 def runs_on(build: demand.Variant, facts: hardware.Hardware) -> bool:

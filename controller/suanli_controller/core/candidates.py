@@ -5,6 +5,7 @@ of preference and one target (a cell) lie together, the preferred first, so that
 of every array stands for all nodes that are no candidates and is never open: changes need not be sifted.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,10 +30,50 @@ class Work(NamedTuple):
     line: Mask
 
 
+class Layout(NamedTuple):
+    """Cells by number, in the order in which equal claims are served: lists of what each is."""
+
+    tier: list[int]
+    target: list[int]
+    variant: list[int]
+    places: Sequence[slice | Ints]  # which candidates are in it
+    rank: list[int]  # the best key of a node in it, where bounds divide targets; else 0
+    divided: bool  # bounds divide targets
+    steps: list[list[int]]  # cells by step of preference, the preferred first
+    party: list[int]  # by cell, its (target, variant) by its place in `parties`
+    parties: list[tuple[int, int]]
+
+
+def layout(
+    tier: list[int],
+    target: list[int],
+    variant: list[int],
+    places: Sequence[slice | Ints],
+    rank: list[int] | None = None,
+) -> Layout:
+    """A layout of cells; with `rank` where bounds divide targets."""
+    steps: dict[int, list[int]] = {}
+    for cell, step in enumerate(tier):
+        steps.setdefault(step, []).append(cell)
+    of_cells = list(zip(target, variant, strict=True))
+    number = {party: place for place, party in enumerate(dict.fromkeys(of_cells))}
+    return Layout(
+        tier,
+        target,
+        variant,
+        places,
+        rank or [0] * len(tier),
+        divided=rank is not None,
+        steps=[steps[step] for step in sorted(steps)],
+        party=[number[party] for party in of_cells],
+        parties=list(number),
+    )
+
+
 class Candidates:
     """`rows` by position, `position_of` by row; `base` by variant and position; `starts`, `firsts` (the same without
-    the end), `slices`, `tiers` and `targets` by cell. `scarce` are the resources of which some node had too little
-    that was the best otherwise.
+    the end), `slices`, `tiers` and `targets` by target and step of preference; `layout`: those by variant. `scarce`
+    are the resources of which some node had too little that was the best otherwise.
 
     A node's rank plus `base` is its key for a variant: positive where it may be taken, the larger the better.
     """
@@ -42,6 +83,7 @@ class Candidates:
         "_where",
         "base",
         "firsts",
+        "layout",
         "position_of",
         "rows",
         "scarce",
@@ -72,8 +114,10 @@ class Candidates:
         self.tiers: list[int] = (cells // max(len(position), 1)).tolist()
         self.targets: list[int] = where.target_of[self.rows[starts]].tolist()
         self.base = [self._based(known, variant) for variant in range(len(known.usable))]
-        self.table: Ints = np.zeros((len(where.table), len(rows) + 1), np.int64)
-        size, free = len(rows) + 1, list(self.table[fleet.FREE :])
+        self.layout = self._laid_out(len(self.base))
+        size = len(rows) + 1
+        self.table: Ints = np.zeros((len(where.table), size), np.int64)
+        free = list(self.table[fleet.FREE :])
         self.work = Work(
             self.table[fleet.RANK],
             free,
@@ -84,6 +128,15 @@ class Candidates:
         )
         self.scarce: list[int] = []
         self._copy()
+
+    def _laid_out(self, variants: int) -> Layout:
+        each = range(variants)
+        return layout(
+            [tier for tier in self.tiers for _ in each],
+            [target for target in self.targets for _ in each],
+            [*each] * len(self.tiers),
+            [place for place in self.slices for _ in each],
+        )
 
     def _based(self, known: statics.Statics, variant: int) -> Ints:
         """What of a key does not change: the step of preference, and whether accelerators would be wasted."""
@@ -98,7 +151,7 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def catch_up(self) -> Ints:
+    def catch_up(self) -> Work:
         """The fleet's table as it is now, by position."""
         notes = self._where.journal
         changed = notes.since(self._seen, len(self.rows) // _WORTH_CATCHING_UP)
@@ -107,7 +160,7 @@ class Candidates:
         elif len(changed):
             self._seen = notes.head
             self.table[:, self.position_of.take(changed)] = self._where.table.take(changed, 1)
-        return self.table
+        return self.work
 
     def _copy(self) -> None:
         self._seen = self._where.journal.head

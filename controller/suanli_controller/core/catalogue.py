@@ -15,6 +15,8 @@ def builds_of(
     reference = spec.algorithm_ref
     if reference is None:
         return tuple(spec.variants)
+    if spec.variants:
+        raise InvalidTemplate(f"spec.algorithmRef: {workload.REFERENCE_RULE['message']}")
     if entry is None:
         raise InvalidTemplate(f"spec.algorithmRef.name: {reference.name!r}: there is no such Algorithm")
     version = next((each for each in entry.spec.versions if each.version == reference.version), None)

@@ -4,8 +4,9 @@ A cell is one step of preference, one target, one variant and, under bounds fine
 Replicas are counted out to cells first, then to the nodes of each.
 """
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,41 +16,20 @@ from suanli_controller.core import candidates, spread_bounds
 Ints = NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class Cells:
-    """Parallel lists, one entry a cell, in the order in which equal claims are served."""
+class Cells(NamedTuple):
+    """Parallel lists, one entry a cell."""
 
-    tier: list[int]
-    target: list[int]
-    variant: list[int]
-    room: list[int]
+    layout: candidates.Layout
+    room: list[int]  # nothing in some
     domains: list[list[int]]  # by bound, then by cell
-    places: Sequence[slice | Ints]  # which candidates are in it
-    rank: list[int]  # the best key of a node in it, where bounds divide targets; else 0
-    divided: bool  # bounds divide targets
 
 
 def of(among: candidates.Candidates, rooms: Sequence[Ints], bounds: Sequence[spread_bounds.RowBound]) -> Cells:
-    """The cells with room. `rooms` by variant and position; no candidate has room for two variants."""
+    """All cells. `rooms` by variant and position; no candidate has room for two variants."""
     sums = [np.add.reduceat(room, among.firsts).tolist() for room in rooms]
-    coarse, variant, room = list[int](), list[int](), list[int]()
-    for cell, by_variant in enumerate(zip(*sums, strict=True)):
-        for build, most in enumerate(by_variant):
-            if most:
-                coarse.append(cell)
-                variant.append(build)
-                room.append(most)
-    target = [among.targets[cell] for cell in coarse]
-    return Cells(
-        tier=[among.tiers[cell] for cell in coarse],
-        target=target,
-        variant=variant,
-        room=room,
-        domains=list(spread_bounds.cells_of(bounds, target, variant)),
-        places=[among.slices[cell] for cell in coarse],
-        rank=[0] * len(coarse),
-        divided=False,
-    )
+    room = sums[0] if len(sums) == 1 else list(itertools.chain.from_iterable(zip(*sums, strict=True)))
+    cells = among.layout
+    return Cells(cells, room, spread_bounds.cells_of(bounds, cells.target, cells.variant))
 
 
 def split(
@@ -58,7 +38,7 @@ def split(
     keys: Sequence[Ints],
     bounds: Sequence[spread_bounds.RowBound],
 ) -> Cells:
-    """`of` where bounds divide the nodes of one target."""
+    """The cells with room, where bounds divide the nodes of one target."""
     room, best = np.add.reduce(rooms), np.add.reduce(keys)
     usable = np.flatnonzero(room)
     coarse = np.searchsorted(among.starts, usable, "right") - 1
@@ -72,13 +52,15 @@ def split(
     starts = np.flatnonzero(np.diff(mixed[order], prepend=-1))
     first, usable = order[starts], usable[order]
     target = [among.targets[cell] for cell in coarse[first].tolist()]
-    return Cells(
+    cells = candidates.layout(
         tier=[among.tiers[cell] for cell in coarse[first].tolist()],
         target=target,
         variant=variant[first].tolist(),
-        room=np.add.reduceat(room[usable], starts).tolist(),
-        domains=list(spread_bounds.cells_of(bounds, target, variant[first].tolist(), rows[first])),
         places=np.split(usable, starts[1:]),
         rank=np.maximum.reduceat(best[usable], starts).tolist(),
-        divided=True,
+    )
+    return Cells(
+        cells,
+        room=np.add.reduceat(room[usable], starts).tolist(),
+        domains=spread_bounds.cells_of(bounds, target, cells.variant, rows[first]),
     )

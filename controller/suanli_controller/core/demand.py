@@ -4,13 +4,19 @@ Plain frozen data between `core/rules` (which writes demands) and `core/placemen
 here decides. Resources are integers under Kubernetes' names: `cpu` in millicores, all else in its base unit.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from suanli_controller.api import names
+
+UNKNOWN: Final = ("", names.UNKNOWN)  # values that say nothing
+NODE_NAME: Final = "field:metadata.name"  # no label has such a key
+INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")  # what Gt and Lt compare; Kubernetes takes 64 bits
 
 
 class Kind(StrEnum):
@@ -56,6 +62,17 @@ class Requirement:
     operator: str = "In"
     values: tuple[str, ...] = ()
 
+    def holds(self, value: str) -> bool:
+        """Whether it holds where the key has this value; empty or unknown: where it has none."""
+        known = value not in UNKNOWN
+        return holds(self.operator, listed=known and value in self.values, present=known)
+
+
+def holds(operator: str, *, listed: bool, present: bool) -> bool:
+    """What a selector's operator says; an unknown one holds nowhere."""
+    said = {"In": listed, "NotIn": not listed, "Exists": present, "DoesNotExist": not present}
+    return said.get(operator, False)
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -98,7 +115,7 @@ class TopologySpread:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A NodeSelectorRequirement: In, NotIn, Exists, DoesNotExist, Gt, Lt. Key `metadata.name` is matchFields."""
+    """A NodeSelectorRequirement: In, NotIn, Exists, DoesNotExist, Gt, Lt. Key NODE_NAME is that of matchFields."""
 
     key: str
     operator: str

@@ -101,4 +101,4 @@ def _of_terms(ask: demand.Ask) -> Iterator[str]:
 
 
 def _is_integer(values: tuple[str, ...]) -> bool:
-    return len(values) == 1 and values[0].removeprefix("-").isdigit()
+    return len(values) == 1 and demand.INTEGER.fullmatch(values[0]) is not None

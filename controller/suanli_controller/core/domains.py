@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suanli_controller.api import names
-from suanli_controller.core import fleet, statics
+from suanli_controller.core import fleet
 
 Codes = NDArray[np.int64]
 
@@ -48,7 +48,7 @@ def _of_places(where: fleet.Fleet, by: str) -> Domains:
     if by == "node":
         return Domains([0] * where.rows, rows=np.arange(where.rows))
     index: dict[str, int] = {}
-    said = [statics.target_value(target, by) for target in where.targets]
+    said = [target.value(by) for target in where.targets]
     codes = [index.setdefault(value, len(index)) if value else -1 for value in said]
     if by != "zone" or -1 not in codes:
         return Domains([0] * len(index), targets=codes)

@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suanli_controller.api import names
-from suanli_controller.core import columns, demand, fleet, placement_fill, spread_bounds, statics
+from suanli_controller.core import columns, demand, fleet, lines, placement_fill, spread_bounds, statics
 
 Codes = NDArray[np.uint8]
 _OF_RESOURCE = {
-    fleet.CPU: names.INSUFFICIENT_CPU,
-    fleet.MEMORY: names.INSUFFICIENT_MEMORY,
-    fleet.EPHEMERAL: names.INSUFFICIENT_EPHEMERAL_STORAGE,
-    fleet.PODS: names.INSUFFICIENT_PODS,
+    lines.CPU: names.INSUFFICIENT_CPU,
+    lines.MEMORY: names.INSUFFICIENT_MEMORY,
+    lines.EPHEMERAL: names.INSUFFICIENT_EPHEMERAL_STORAGE,
+    lines.PODS: names.INSUFFICIENT_PODS,
 }
 SHORTAGES = frozenset({*_OF_RESOURCE.values(), names.INSUFFICIENT_RESOURCE})
 _LACKS_OTHER = statics.CODE[names.INSUFFICIENT_RESOURCE]
@@ -73,7 +73,7 @@ def _detail(filling: placement_fill.Filling, code: int) -> str:
         name
         for variant in filling.demand.ask.variants
         for name, amount in variant.requests.items()
-        if amount and name not in fleet.BASE_RESOURCES
+        if amount and name not in lines.BASE_RESOURCES
     }
     return ", ".join(sorted(asked))
 
@@ -144,7 +144,7 @@ def _beyond_resources(filling: placement_fill.Filling, index: int) -> Codes:
 
 
 def _violates(where: fleet.Fleet, each: spread_bounds.RowBound) -> columns.Mask:
-    domains = len(each.bound.eligible)
+    domains = len(each.bound.frame.eligible)
     blocked = np.fromiter((not each.bound.allows(domain) for domain in range(-1, domains)), np.bool_, domains + 1)
     if each.targets is not None:
         of_row = np.array([*each.targets, -1])[where.target_of[: where.rows]]

@@ -8,7 +8,7 @@ bound. Not rebuilt for a decision: each change notes its row in a journal, and r
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,21 +22,15 @@ from suanli_controller.core import (
     hardware,
     journal,
     ledger,
+    lines,
     ranking,
 )
 from suanli_controller.core.fleet_facts import FACTS, GRADES, Owner, Target
+from suanli_controller.core.lines import BASE_RESOURCES, LARGEST, Requests
 
-if TYPE_CHECKING:
-    from suanli_controller.core import views
+__all__ = ["GRADES", "Fleet", "Owner", "Target"]
 
-__all__ = ["GRADES", "LARGEST", "Fleet", "Owner", "Requests", "Target"]
-
-Requests = tuple[tuple[int, int], ...]  # (index of the resource, amount), by index, no zeros
-
-BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage", "pods")
-CPU, MEMORY, EPHEMERAL, PODS = range(4)
 RANK, FREE = range(2)  # lines of Fleet.table: the ranks, then what is free of each resource
-LARGEST: Final = 2**52  # no node counts for more of anything (4 PiB), lest sums over a thousand pods overflow
 MOST_PODS: Final = 2**31  # of one node: what fits all nodes together is a sum of it
 
 _FEW: Final = 8  # nodes that are changed one by one rather than all at once
@@ -59,7 +53,8 @@ class Fleet:
         self.capacity = max(16, nodes)
         self.rows = 0  # rows ever used; arrays mean something below it
         self.version = self.round_trips = 0  # changes of anything but what is free; those of a round trip alone
-        self.resources: dict[str, int] = {name: index for index, name in enumerate(BASE_RESOURCES)}
+        self._lines = lines.Lines()
+        self.resources = self._lines.index
         self.table: NDArray[np.int64] = np.full(
             (FREE + len(BASE_RESOURCES), self.capacity), ranking.CLOSED, np.int64
         )
@@ -80,7 +75,7 @@ class Fleet:
         self.bound, self.assumed = ledger.Ledger(), ledger.Ledger()
         self.devices: devices.Devices | None = None  # made when a share of a device is first asked for
         self._shares: dict[int, int] = {}  # made-up resource of shares -> the resource of whole devices
-        self.views: views.Views | None = None  # what decisions keep of this fleet; lives and dies with it
+        self.kept: object = None  # what decisions keep of this fleet (`core/views`); lives and dies with it
         self._minor: NDArray[np.int64] = np.zeros(self.capacity, np.int64)
         self._fullness = fullness.Fullness(len(BASE_RESOURCES), self.capacity)
         self._open = bytearray(self.capacity)
@@ -90,7 +85,6 @@ class Fleet:
         self._pods: dict[str, _Pod] = {}
         self._pods_on: list[int] = []
         self._spare: list[int] = []
-        self._known_requests: dict[tuple[tuple[str, int], ...], Requests] = {}
         self._bind()
 
     # Targets
@@ -137,6 +131,7 @@ class Fleet:
 
     def upsert_node(self, node: hardware.NodeFacts) -> bool:
         """Add or replace; false where nothing changed. A node of a target not yet told waits closed."""
+        self.forget_resources()
         row = self._row(node.target, node.name)
         fixed, all_of_it = fleet_facts.digests(node)
         if self.present[row] and self._digests[row][1] == all_of_it:
@@ -240,13 +235,7 @@ class Fleet:
 
         What is more than any node has is cut to just that.
         """
-        key = tuple(sorted(requests.items()))
-        packed = self._known_requests.get(key)
-        if packed is None:
-            amounts = {"pods": 1} | {name: amount for name, amount in key if amount}
-            found = ((self._resource(name), min(amount, LARGEST + 1)) for name, amount in amounts.items())
-            packed = self._known_requests[key] = tuple(sorted(found))
-        return packed
+        return self._lines.pack(requests, self._resource)
 
     def pack_variant(self, variant: demand.Variant) -> Requests:
         """What a replica of a build takes; its share of a device is asked of the resource made up for shares."""
@@ -267,7 +256,7 @@ class Fleet:
         """
         row, packed = self._row(target, node), self.pack_requests(requests)
         before = self._pods.get(uid)
-        if before and before.row == row and before.requests is packed and before.owner == owner:
+        if before and before.row == row and before.requests == packed and before.owner == owner:
             return
         if before:
             self.remove_pod(uid)
@@ -363,11 +352,11 @@ class Fleet:
     def _deduct(self, row: int, requests: Requests, count: int, device: int = -1) -> None:
         if self.devices is None:
             for index, amount in requests:
-                self._free[index][row] -= amount * count
+                self.single[index][row] -= amount * count
             return
         for index, amount in requests:
             if index not in self._shares:
-                self._free[index][row] -= amount * count
+                self.single[index][row] -= amount * count
         self._take_devices(self.devices, row, requests, count, device)
         self._recount_devices(row)
 
@@ -412,8 +401,8 @@ class Fleet:
         table = self.devices
         for share, whole in self._shares.items():
             if whole == own and table is not None:
-                self._free[whole][row] = table.untouched(row)
-                self._free[share][row] = table.largest(row)
+                self.single[whole][row] = table.untouched(row)
+                self.single[share][row] = table.largest(row)
 
     def _deduct_all(self, requests: Requests, lot: dict[int, int]) -> None:
         """Deduct replicas from many open nodes at once."""
@@ -438,7 +427,7 @@ class Fleet:
     def touch(self, row: int) -> None:
         """Rank a row anew after a change to what is free there, and tell the readers."""
         if self._open[row]:
-            fill = self._fullness.of(row, self._free)
+            fill = self._fullness.of(row, self.single)
             self._rank[row] = (fill << ranking.SCORE_SHIFT) | self._minors[row]
         else:
             self._rank[row] = ranking.CLOSED
@@ -463,15 +452,24 @@ class Fleet:
 
     def _resource(self, name: str) -> int:
         index = self.resources.get(name)
-        if index is None:
-            index = self.resources[name] = len(self.resources)
+        if index is not None:
+            return index
+        index, grows = self._lines.add(name)
+        self.version += 1
+        if grows:
             line = np.zeros((1, self.capacity), np.int64)
             self.table = np.concatenate([self.table, line])
             self._fullness.add_resource()
             self.allocatable = np.concatenate([self.allocatable, line])
-            self.version += 1
             self._bind()
         return index
+
+    def forget_resources(self) -> None:
+        """Free the lines of resources that no node has any more and no pod takes."""
+        if self._lines.are_many():
+            used = set(np.flatnonzero(np.logical_or(self.allocatable.any(1), self.free.any(1))).tolist())
+            self._lines.keep(used.union(self._shares, self._shares.values()))
+            self.version += 1
 
     def _grow(self, capacity: int) -> None:
         more = capacity - self.capacity
@@ -492,8 +490,8 @@ class Fleet:
         self._bind()
 
     def _bind(self) -> None:
-        """Single elements are read and written through memoryviews: thrice as fast as numpy's own indexing."""
+        """Single elements, by resource, are read and written through memoryviews: faster than numpy's own indexing."""
         self.ranks, self.free = self.table[RANK], self.table[FREE:]
-        self._free = [each.data for each in self.free]
+        self.single = [each.data for each in self.free]
         self._minors = self._minor.data
         self._rank = self.ranks.data

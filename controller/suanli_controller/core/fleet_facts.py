@@ -5,6 +5,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from suanli_controller.api import names
 from suanli_controller.core import hardware
 
 FACTS: Final = (
@@ -19,6 +20,7 @@ FACTS: Final = (
     "class",
     "kind",
 )
+PLACE_KEYS: Final = ("cloud", "site", "tier", "district", "provider", "zone")
 GRADES: Final = {"General": 0, "Important": 1, "Core": 2}
 
 
@@ -41,6 +43,15 @@ class Target:
     def but_for_link(self, other: "Target") -> bool:
         """Whether it is like `other` in all but the round trip."""
         return dataclasses.replace(self, rtt_microseconds=other.rtt_microseconds) == other
+
+    def value(self, key: str) -> str:
+        """What it says to one of PLACE_KEYS; empty where it says nothing."""
+        kind, _, name = self.ref.partition("/")
+        if key == "cloud":
+            return name if kind == names.CLOUD_KIND else ""
+        if key == "site":
+            return name if kind == names.SITE_KIND else ""
+        return str(getattr(self, key))
 
 
 @dataclass(frozen=True, slots=True)

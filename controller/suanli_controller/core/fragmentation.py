@@ -16,15 +16,12 @@ so that both are looked up by the node's kind, the requests that its free cores 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import demand, devices
-
-if TYPE_CHECKING:
-    from suanli_controller.core import fleet
+from suanli_controller.core import demand, devices, fleet
 
 POPULAR_PERMILLE: Final = 950  # the most frequent requests that make up so much of all are typical
 TOP: Final = 100  # scores are whole numbers from 0 to it, as the paper's implementation squeezes them
@@ -105,12 +102,13 @@ def _usable(shape: Shape, kind: tuple[str, str], cores: int) -> bool:
 class Scorer:
     """Scores of one build's request on the nodes of a fleet: 0 to TOP, 50 where fragmentation stays as it is."""
 
-    def __init__(self, where: "fleet.Fleet", variant: demand.Variant, mix: Mix) -> None:
+    def __init__(self, where: fleet.Fleet, variant: demand.Variant, mix: Mix) -> None:
         self._where, self._mix = where, mix
         self._shape = shape_of(variant)
-        kinds = where.facts["kind"]
-        self._kinds = np.where(kinds.codes < 0, len(kinds.values), kinds.codes).astype(np.int64)
-        resources = [where.resources[str(kind[0])] for kind in _kinds(where)] + [0]
+        resources = [where.resources.get(resource, -1) for resource, _ in _kinds(where)] + [-1]
+        # a kind whose resource no node has any more counts as none, which is the last
+        kinds = [kind if line >= 0 else len(resources) - 1 for kind, line in enumerate(resources)]
+        self._kinds = np.array(kinds, np.int64)[where.facts["kind"].codes]
         self._resource = np.array(resources, np.int64)
 
     def scores(self, rows: Ints) -> Ints:
@@ -172,11 +170,11 @@ class Scorer:
         return full * phi - self._mix.whole[lines, full]
 
 
-def _kinds(where: "fleet.Fleet") -> list[tuple[str, str]]:
+def _kinds(where: fleet.Fleet) -> list[tuple[str, str]]:
     return [(str(value[0]), str(value[1])) for value in where.facts["kind"].values if isinstance(value, tuple)]
 
 
-def mix_of(where: "fleet.Fleet", seen: Counter[Shape]) -> Mix:
+def mix_of(where: fleet.Fleet, seen: Counter[Shape]) -> Mix:
     """A mix for the kinds of nodes that the fleet has now."""
     return Mix(typical(seen), _kinds(where))
 

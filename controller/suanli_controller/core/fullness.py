@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from suanli_controller.core import ranking
 
 _SCALE: Final = float(ranking.SCALE)
-_NONE: Final = np.array(0.0)  # numpy is quickest with arrays of no dimension
-_MOST: Final = np.array(_SCALE - 1)
+_MOST: Final = np.array(_SCALE - 1)  # numpy is quickest with arrays of no dimension
 
 Ints = NDArray[np.int64]
 Weights = tuple[tuple[int, float], ...]  # (index of the resource, score of one unit of it), by index
 
 
 class Fullness:
-    """Weights by row. A score is SCALE less the weighted free amounts."""
+    """Weights by row. A score is SCALE less the weighted free amounts, of which no node has more than it can give.
+
+    The score of an empty node may round to a trace below 0, which is cut off.
+    """
 
     def __init__(self, resources: int, capacity: int) -> None:
         self.weights: list[Weights] = []  # by row, shared by nodes of one size
@@ -42,15 +44,13 @@ class Fullness:
         score = _SCALE
         for index, weight in self.weights[row]:
             score -= free[index][row] * weight
-        if score < 0:
-            return 0
         return int(score) if score < _SCALE else ranking.SCALE - 1
 
     def of_many(self, rows: Ints, free: Ints) -> Ints:
         """The same for `free`, by resource and place in `rows`."""
         parts = free * self._table.take(rows, 1)
         score = np.subtract.reduce(parts, 0, initial=_SCALE)  # one after another, as `of` does
-        fill: Ints = np.minimum(np.maximum(score, _NONE), _MOST).astype(np.int64)
+        fill: Ints = np.minimum(score, _MOST).astype(np.int64)
         return fill
 
     def add_resource(self) -> None:

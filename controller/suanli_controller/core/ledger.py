@@ -22,6 +22,12 @@ class Lot(msgspec.Struct, gc=False):
 
     requests: Requests
     rows: dict[int, int]
+    count: int  # of all rows
+
+
+def replicas(lot: Lot | None) -> int:
+    """How many a lot has; none where there is no lot."""
+    return lot.count if lot else 0
 
 
 class Ledger:
@@ -42,20 +48,21 @@ class Ledger:
         lots = self._lots.setdefault(workload, {})
         lot = lots.get(place)
         if lot is None:
-            lots[place] = Lot(requests, dict(rows))
+            lots[place] = Lot(requests, dict(rows), sum(rows.values()))
             return []
         stale = [] if lot.requests == requests else [(lot.requests, row, count) for row, count in lot.rows.items()]
         if stale:
-            lot = lots[place] = Lot(requests, {})
+            lot = lots[place] = Lot(requests, {}, 0)
         for row, count in rows.items():
             lot.rows[row] = lot.rows.get(row, 0) + count
+            lot.count += count
         return stale
 
     def add_first(self, workload: str, place: Place, requests: Requests, row: int) -> bool:
         """One replica of a workload that has none here; false, and nothing done, where it has some."""
         if workload in self._lots:
             return False
-        self._lots[workload] = {place: Lot(requests, {row: 1})}
+        self._lots[workload] = {place: Lot(requests, {row: 1}, 1)}
         return True
 
     def take(self, workload: str, place: Place, row: int = -1) -> tuple[Requests, int] | None:
@@ -65,6 +72,7 @@ class Ledger:
         if lots is None or lot is None:
             return None
         chosen = row if row in lot.rows else next(reversed(lot.rows))
+        lot.count -= 1
         if lot.rows[chosen] > 1:
             lot.rows[chosen] -= 1
         else:
@@ -96,9 +104,5 @@ class Ledger:
                 for row, count in lot.rows.items():
                     yield lot.requests, row, count
 
-    def count(self, workload: str, place: Place) -> int:
-        lot = self._lots.get(workload, {}).get(place)
-        return sum(lot.rows.values()) if lot else 0
-
     def total(self) -> int:
-        return sum(sum(lot.rows.values()) for lots in self._lots.values() for lot in lots.values())
+        return sum(replicas(lot) for lots in self._lots.values() for lot in lots.values())

@@ -31,10 +31,19 @@ def place(where: fleet.Fleet, demands: Sequence[demand.Demand]) -> list[demand.D
     where.settle()
     if len(demands) == 1:
         return [_decide(where, demands[0])]
+    order = sorted(range(len(demands)), key=lambda index: -demands[index].priority)
+    for index in order:
+        _count_in(where, demands[index])
     decisions: dict[int, demand.Decision] = {}
-    for index in sorted(range(len(demands)), key=lambda index: -demands[index].priority):
+    for index in order:
         decisions[index] = _decide(where, demands[index])
     return [decisions[index] for index in range(len(demands))]
+
+
+def _count_in(where: fleet.Fleet, one: demand.Demand) -> None:
+    """What a demand has already is not room for the others, whatever their priority."""
+    if one.current and not demand_check.of_ask(one.ask) and not demand_check.of_demand(one):
+        placement_keep.restore(where, one, views.of_fleet(where).of(one.ask))
 
 
 def explain(where: fleet.Fleet, one: demand.Demand) -> demand.Decision:
@@ -50,7 +59,7 @@ def explain(where: fleet.Fleet, one: demand.Demand) -> demand.Decision:
 
 
 def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = False) -> demand.Decision:
-    registry = where.views or _first_views(where)
+    registry = views.of_fleet(where)
     known = registry.find(one.ask)
     if known is None:
         wrong = demand_check.of_ask(one.ask)
@@ -80,11 +89,6 @@ def _explained(decision: demand.Decision, filling: placement_fill.Filling) -> de
         reasons=explaining.reasons(filling, exhausted=False),
         ruled_out=explaining.ruled_out(filling, exhausted=False),
     )
-
-
-def _first_views(where: fleet.Fleet) -> views.Views:
-    where.views = views.Views(where)
-    return where.views
 
 
 def _unchanged(one: demand.Demand, wrong: str) -> demand.Decision:
@@ -214,18 +218,13 @@ def _decision(
     explained: tuple[demand.Reason, ...],
     ruled_out: tuple[demand.RuledOut, ...] = (),
 ) -> demand.Decision:
-    where, one = filling.where, filling.demand
-    placements = [
-        demand.Placement(
-            where.targets[target].ref,
-            one.ask.variants[variant].name,
-            count,
-            tuple(
-                sorted([(where.names[row], new) for row, new in filling.added.get((target, variant), {}).items()])
-            ),
-        )
-        for (target, variant), count in filling.given.items()
-        if count
-    ]
+    where, one, names = filling.where, filling.demand, filling.where.names
+    placements = []
+    for place, count in filling.given.items():
+        if count:
+            new = filling.added.get(place)
+            nodes = tuple(sorted([(names[row], replicas) for row, replicas in new.items()])) if new else ()
+            target, variant = where.targets[place[0]].ref, one.ask.variants[place[1]].name
+            placements.append(demand.Placement(target, variant, count, nodes))
     placements.sort()
     return demand.Decision(one.key, tuple(placements), unplaced, explained, one.ask.notes, ruled_out=ruled_out)

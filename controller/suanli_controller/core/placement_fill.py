@@ -3,7 +3,6 @@
 Counted out to cells first (see `cells`), then to the nodes of each.
 """
 
-import functools
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -11,8 +10,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from suanli_controller.core import (
+    candidates,
+    columns,
+    demand,
+    fleet,
+    ledger,
+    scoring_divide,
+    spread,
+    spread_bounds,
+    views,
+)
 from suanli_controller.core import cells as cells_of
-from suanli_controller.core import columns, demand, fleet, scoring_divide, spread, spread_bounds, views
 
 Ints = NDArray[np.int64]
 Given = dict[tuple[int, int], int]  # (target, variant), by index: replicas
@@ -54,15 +63,17 @@ class Filling:
     def survey(self, only: int | None = None) -> tuple[list[Ints], list[Ints]]:
         """By variant and position: replicas that fit, and how good the node is; in the target `only`, if one is named.
 
-        A node counts for the first variant that it has room for.
+        A node counts for the first variant that it has room for. The arrays are not to be changed.
         """
-        surveys = [view.survey() for view in self.known.variants]
+        shut = self.closed is not self.known.statics.shut  # the nodes of those are closed anyway
+        private = self.known.contested or shut or only is not None
+        surveys = [view.survey(private=private) for view in self.known.variants]
         rooms, keys = [room for room, _ in surveys], [key for _, key in surveys]
-        if self.known.bounded or len(rooms) > 1:
+        if self.known.contested:
             self._first_come(rooms, keys)
         if only is not None:
             self._shut(rooms, keys, np.arange(len(self.closed)) != only)
-        elif self.closed is not self.known.statics.shut:  # the nodes of those are closed anyway
+        elif shut:
             self._shut(rooms, keys, self.closed)
         return rooms, keys
 
@@ -97,14 +108,15 @@ class Filling:
     def bounds(self, *, soft: bool) -> list[spread_bounds.RowBound]:
         if not self.known.bounded:
             return []
-        held = spread_bounds.Held(self.given, functools.partial(held_on_rows, self.where, self.demand.key))
+        held = spread_bounds.Held(self.given, lambda: held_on_rows(self.where, self.demand.key))
         return spread_bounds.of(self.where, self.demand, self.known, held, self.closed, soft=soft)
 
     def _cells(
         self, rooms: Sequence[Ints], keys: Sequence[Ints], bounds: Sequence[spread_bounds.RowBound]
     ) -> cells_of.Cells:
-        if any(each.rows is not None for each in bounds):
-            return cells_of.split(self.known.candidates, rooms, keys, bounds)
+        for each in bounds:
+            if each.rows is not None:
+                return cells_of.split(self.known.candidates, rooms, keys, bounds)
         return cells_of.of(self.known.candidates, rooms, bounds)
 
     def _share_out(self, wanted: int, cells: cells_of.Cells, bounds: list[spread_bounds.RowBound]) -> list[int]:
@@ -114,14 +126,16 @@ class Filling:
             found = [each.bound for each in bounds]
             return spread.fill(wanted, cells.room, cells.domains, found, self._claims(cells))
         got = [0] * len(cells.room)
-        for tier in sorted(set(cells.tier)):
-            places = [cell for cell, other in enumerate(cells.tier) if other == tier]
+        for places in cells.layout.steps:
             room = [cells.room[cell] for cell in places]
             if divide is demand.Divide.AGGREGATED:
-                shares = self._together(wanted, [cells.target[cell] for cell in places], room)
-            else:
-                held = self._held(cells, places) if self.given else [0] * len(places)
+                shares = self._together(wanted, [cells.layout.target[cell] for cell in places], room)
+            elif self.given:
+                party, of_parties = cells.layout.party, self._held(cells.layout)
+                held = [of_parties[party[cell]] for cell in places]
                 shares = scoring_divide.webster(wanted, _sums(room, held), room, held)
+            else:
+                shares = scoring_divide.webster(wanted, room, room)
             for cell, share in zip(places, shares, strict=True):
                 got[cell] = share
                 wanted -= share
@@ -149,44 +163,44 @@ class Filling:
     def name(self, target: int) -> str:
         return self.where.targets[target].ref
 
-    def _held(self, cells: cells_of.Cells, places: Iterable[int]) -> list[int]:
-        """What each (target, variant) has, told of its first cell."""
-        left = dict(self.given)
-        return [left.pop((cells.target[cell], cells.variant[cell]), 0) for cell in places]
+    def _held(self, layout: candidates.Layout) -> list[int]:
+        """What each party of the cells has."""
+        return [self.given.get(party, 0) for party in layout.parties]
 
     def _claims(self, cells: cells_of.Cells) -> spread.Claims:
         """By the room of a target's variant, its weight, or one target after another; then by the strategy."""
+        layout = cells.layout
         if self.demand.ask.divide is demand.Divide.WEIGHTED:
-            return self._weighted_claims(cells)
+            return self._weighted_claims(layout)
         if self.demand.ask.divide is demand.Divide.AGGREGATED:
-            used_first = self._order(cells.target, cells.room)
-            places = [used_first[target] for target in cells.target]
-            return spread.claims(cells.tier, places, self._in_order(cells, places, cells.variant), {}, {})
-        parties = list(zip(cells.target, cells.variant, strict=True))
-        weight = dict(self.given)
-        for party, room in zip(parties, cells.room, strict=True):
-            weight[party] = weight.get(party, 0) + room
-        # within a step cells lie by the names of their targets, if bounds do not divide these
-        order = self._in_order(cells, self._names(cells), cells.variant) if cells.divided else range(len(parties))
-        return spread.claims(cells.tier, parties, order, weight, self.given)
+            used_first = self._order(layout.target, cells.room)
+            places, none = [used_first[target] for target in layout.target], [0] * len(used_first)
+            order = _in_order(layout, places, layout.variant)
+            return spread.Claims(layout.tier, places, spread.places(order), none, [*none])
+        held = self._held(layout)
+        weight = [*held]
+        for party, room in zip(layout.party, cells.room, strict=True):
+            weight[party] += room
+        place: Sequence[int] = range(len(cells.room))
+        if layout.divided:  # else cells of a step lie by the names of their targets
+            place = spread.places(_in_order(layout, self._names(layout), layout.variant))
+        return spread.Claims(layout.tier, layout.party, place, weight, held)
 
-    def _weighted_claims(self, cells: cells_of.Cells) -> spread.Claims:
-        weight = {self.where.target_index.get(ref, -1): weight for ref, weight in self.demand.ask.weights}
-        held = dict.fromkeys(cells.target, 0)
+    def _weighted_claims(self, layout: candidates.Layout) -> spread.Claims:
+        number = {target: place for place, target in enumerate(dict.fromkeys(layout.target))}
+        weights, held = dict(self.demand.ask.weights), [0] * len(number)
         for (target, _), count in self.given.items():
-            held[target] = held.get(target, 0) + count
-        order = self._in_order(cells, self._names(cells), cells.tier, cells.variant)
-        return spread.claims([0] * len(order), cells.target, order, weight, held)
+            if target in number:
+                held[number[target]] += count
+        order = _in_order(layout, self._names(layout), layout.tier, layout.variant)
+        party = [number[target] for target in layout.target]
+        weight = [weights.get(self.name(target), 0) for target in number]
+        return spread.Claims([0] * len(order), party, spread.places(order), weight, held)
 
-    def _names(self, cells: cells_of.Cells) -> list[int]:
+    def _names(self, layout: candidates.Layout) -> list[int]:
         """By cell, where its target stands by name."""
         place = {target: place for place, target in enumerate(self.known.statics.by_name)}
-        return [place[target] for target in cells.target]
-
-    def _in_order(self, cells: cells_of.Cells, *keys: Sequence[int]) -> list[int]:
-        """The cells sorted by some keys, and then by the strategy."""
-        by_cell = list(zip(*keys, (-rank for rank in cells.rank), strict=True))
-        return sorted(range(len(by_cell)), key=by_cell.__getitem__)
+        return [place[target] for target in layout.target]
 
     def _to_nodes(
         self, cells: cells_of.Cells, counts: Sequence[int], rooms: Sequence[Ints], keys: Sequence[Ints]
@@ -200,27 +214,26 @@ class Filling:
         self, cells: cells_of.Cells, counts: Sequence[int], rooms: Sequence[Ints], keys: Sequence[Ints]
     ) -> int:
         """Fill the nodes of all cells, then deduct at once: no two cells share a node."""
-        rows, lots = self.known.candidates.rows, [dict[int, dict[int, int]]() for _ in rooms]
+        layout, rows, views_ = cells.layout, self.known.candidates.rows, self.known.variants
+        lots: list[dict[ledger.Place, dict[int, int]]] = [{} for _ in views_]
+        placed = 0
         for cell, count in enumerate(counts):
             if count:
-                variant, target, at = cells.variant[cell], cells.target[cell], cells.places[cell]
+                variant, target, at = layout.variant[cell], layout.target[cell], layout.places[cell]
                 chosen = fullest(rows[at], rooms[variant][at], keys[variant][at], count)
-                known = lots[variant].setdefault(target, chosen)
-                if known is not chosen:
-                    known.update(chosen)
-        placed = 0
-        for variant, by_target in enumerate(lots):
-            view = self.known.variants[variant]
-            by_place = {view.place_at(target): chosen for target, chosen in by_target.items()}
-            self.where.assume_all(self.demand.key, view.requests, by_place)
-            placed += sum(self.note(target, variant, chosen) for target, chosen in by_target.items())
+                placed += self.note(target, variant, chosen)
+                place, lot = views_[variant].place_at(target), lots[variant]
+                lot[place] = lot[place] | chosen if place in lot else chosen
+        for view, lot in zip(views_, lots, strict=True):
+            self.where.assume_all(self.demand.key, view.requests, lot)
         return placed
 
     def _one_by_one(self, cells: cells_of.Cells, cell: int, count: int, rooms: Sequence[Ints]) -> int:
-        variant, at = cells.variant[cell], cells.places[cell]
+        target, variant, at = cells.layout.target[cell], cells.layout.variant[cell], cells.layout.places[cell]
         view, among = self.known.variants[variant], np.arange(len(rooms[variant]))[at]
         at = among[rooms[variant][at] > 0]  # without nodes that count for another variant
-        place, rows, chosen = view.place_at(cells.target[cell]), self._rows(at), dict[int, int]()
+        place, rows = view.place_at(target), self._rows(at)
+        chosen: dict[int, int] = {}
         for _ in range(count):
             keys = view.keys()[at]
             best = int(keys.argmax())
@@ -229,7 +242,7 @@ class Filling:
             row = int(rows[best])
             self.where.assume(self.demand.key, place, view.requests, {row: 1}, view.device(row))
             chosen[row] = chosen.get(row, 0) + 1
-        return self.note(cells.target[cell], cells.variant[cell], chosen)
+        return self.note(target, variant, chosen)
 
     def _rows(self, at: slice | Ints) -> Ints:
         return self.known.candidates.rows[at]
@@ -238,7 +251,7 @@ class Filling:
         """Count what was assumed; how many replicas it is."""
         place, placed = (target, variant), sum(chosen.values())
         self.given[place] = self.given.get(place, 0) + placed
-        before = self.added.get(place, {})
+        before = self.added.get(place)
         self.added[place] = (
             chosen if not before else {row: before.get(row, 0) + chosen.get(row, 0) for row in before | chosen}
         )
@@ -267,22 +280,29 @@ def _sums(left: Iterable[int], right: Iterable[int]) -> list[int]:
     return list(map(operator.add, left, right))
 
 
+def _in_order(layout: candidates.Layout, *keys: Sequence[int]) -> list[int]:
+    """The cells sorted by some keys, and then by the strategy."""
+    by_cell = list(zip(*keys, (-rank for rank in layout.rank), strict=True))
+    return sorted(range(len(by_cell)), key=by_cell.__getitem__)
+
+
 def fullest(rows: Ints, room: Ints, keys: Ints, count: int) -> dict[int, int]:
-    """Fill nodes one after another, the largest key first; replicas by row. Overwrites `keys`."""
+    """Fill nodes one after another, the largest key first; replicas by row. So many must fit."""
     if count > _FEW:
         return _fullest_of_many(rows, room, keys, count)
+    best = int(keys.argmax())
+    fits = room.item(best)
+    if fits >= count:
+        return {rows.item(best): count}
     chosen: dict[int, int] = {}
-    while count:
+    keys = keys.copy()
+    while fits < count:
+        chosen[rows.item(best)] = fits
+        count -= fits
+        keys[best] = 0
         best = int(keys.argmax())
         fits = room.item(best)
-        if fits >= count:
-            chosen[rows.item(best)] = count
-            break
-        if not fits:
-            break
-        chosen[rows.item(best)] = fits
-        keys[best] = room[best] = 0
-        count -= fits
+    chosen[rows.item(best)] = count
     return chosen
 
 

@@ -15,6 +15,11 @@ WORTH_MOVING_PERMILLE: Final = 200
 one freed node in a group must not restart a pod of every workload that overflowed from it."""
 
 
+def restore(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> None:
+    """Assume what a workload has and no one has seen."""
+    _settle(where, one, known, _kept(where, one, known))
+
+
 def staying(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
     """What a workload keeps, by (target, variant), by index; what is assumed is made to agree with it."""
     stay = _kept(where, one, known)
@@ -27,21 +32,17 @@ def staying(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> pl
 
 def _kept(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
     """The replicas of `current` that no rule drives out."""
-    variants = {variant.name: index for index, variant in enumerate(one.ask.variants)}
+    known_targets, reached_by = known.statics.known_targets, known.statics.reached_by
     stay: placement_fill.Given = {}
     for (ref, name), count in sorted(one.current.items()):
-        target, variant = where.target_index.get(ref), variants.get(name)
+        target, variant = where.target_index.get(ref), known.numbers.get(name)
         if target is None or variant is None or ref in one.excluded or not count:
             continue
-        if ref in one.held or _may_stay(known, target, variant):
+        # a target whose nodes are not known yet keeps all
+        if ref in one.held or target in reached_by[variant] or target not in known_targets:
             stay[target, variant] = count
     _cut_to_limits(where, one, stay)
     return stay
-
-
-def _may_stay(known: views.AskViews, target: int, variant: int) -> bool:
-    """Whether a node of the target may run the variant at all; a target whose nodes are not known yet keeps all."""
-    return target in known.statics.reached_by[variant] or target not in known.statics.known_targets
 
 
 def _cut_to_limits(where: fleet.Fleet, one: demand.Demand, stay: placement_fill.Given) -> None:
@@ -54,7 +55,7 @@ def _cut_to_limits(where: fleet.Fleet, one: demand.Demand, stay: placement_fill.
         ):
             room: dict[str, int] = {}
             for place in stay:
-                domain = statics.target_value(where.targets[place[0]], wish.by)
+                domain = where.targets[place[0]].value(wish.by)
                 if domain:
                     stay[place] = min(stay[place], room.setdefault(domain, wish.max_per_domain))
                     room[domain] -= stay[place]
@@ -114,19 +115,26 @@ def _best_tier(where: fleet.Fleet, known: views.AskViews, place: tuple[int, int]
 
 def _settle(where: fleet.Fleet, one: demand.Demand, known: views.AskViews, stay: placement_fill.Given) -> None:
     """Make what is assumed agree with what stays: less is withdrawn, and what no one has seen is assumed again."""
-    wanted = {
-        ledger.Place(target, one.ask.variants[variant].name): (variant, count)
-        for (target, variant), count in stay.items()
-    }
-    have = dict.fromkeys([*where.assumed.places(one.key), *wanted], 0)
-    for place in have:
-        have[place] = where.bound.count(one.key, place) + where.assumed.count(one.key, place)
-        surplus = have[place] - wanted.get(place, (0, 0))[1]
-        if surplus > 0:
-            where.withdraw(one.key, where.targets[place.target].ref, place.variant, surplus)
-    for place, (variant, count) in wanted.items():
-        if have[place] < count:
-            _assume(where, one, known, place, variant, count - have[place])
+    assumed, bound = where.assumed.places(one.key), where.bound.places(one.key)
+    short: list[tuple[ledger.Place, int, int]] = []
+    met = 0
+    for (target, variant), count in stay.items():
+        place = known.variants[variant].place_at(target)
+        lot = assumed.get(place)
+        met += lot is not None
+        missing = count - ledger.replicas(lot) - ledger.replicas(bound.get(place))
+        if missing:
+            short.append((place, variant, missing))
+    if met < len(assumed):
+        wanted = {known.variants[variant].place_at(target) for target, variant in stay}
+        for place in [each for each in assumed if each not in wanted]:
+            where.withdraw(one.key, where.targets[place.target].ref, place.variant)
+    for place, _, missing in short:
+        if missing < 0:
+            where.withdraw(one.key, where.targets[place.target].ref, place.variant, -missing)
+    for place, variant, missing in short:
+        if missing > 0:
+            _assume(where, one, known, place, variant, missing)
 
 
 def _assume(
@@ -135,7 +143,8 @@ def _assume(
     view, among = known.variants[variant], known.candidates
     room, keys = view.survey()
     at = np.flatnonzero((where.target_of[among.rows] == place.target) & (room[:-1] > 0))
-    if len(at):
+    count = min(count, int(room[at].sum()))
+    if count:
         where.assume(
             one.key, place, view.requests, placement_fill.fullest(among.rows[at], room[at], keys[at], count)
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from suanli_controller.api import core_v1, names, template, workload
-from suanli_controller.core import demand, objects, quantity, requests
+from suanli_controller.core import demand, objects, quantity, requests, spec_check
 
 DEFAULT_GRADE = "Core"  # fail closed: nobody has said that the data may go anywhere
 DEFAULT_SCHEDULER = "default-scheduler"
@@ -55,11 +55,15 @@ def _read(item: workload.ComputeWorkload) -> template.PodTemplate:
         pods = template.read(item.spec.template)
     except template.MalformedTemplate as error:
         raise InvalidTemplate(str(error)) from error
+    for wrong in spec_check.of_spec(item.spec, pods):
+        raise InvalidTemplate(wrong)
     if pods.spec.node_name:
         raise InvalidTemplate(
             f"spec.template.spec.nodeName: {pods.spec.node_name!r}: leave it out and say placement.require"
         )
     _check_labels(pods.metadata.labels)
+    for wrong in spec_check.of_template(pods):
+        raise InvalidTemplate(f"spec.template.spec.{wrong}")
     return pods
 
 
@@ -120,9 +124,12 @@ def _check_containers(spec: core_v1.PodSpec) -> None:
     if not spec.containers:
         raise InvalidTemplate("containers: none: give at least one")
     for container in (*spec.containers, *spec.init_containers):
-        for resource, raw in {**container.resources.limits, **container.resources.requests}.items():
+        limits = container.resources.limits
+        for resource, raw in {**limits, **container.resources.requests}.items():
             if "/" in resource and quantity.parse(raw, 3) % 1000:
                 raise InvalidTemplate(f"{resource}: {raw!r}: devices are asked for whole")
+            if quantity.amount(resource, raw) > quantity.amount(resource, limits.get(resource, raw)):
+                raise InvalidTemplate(f"{resource}: {raw!r}: more than its limit {limits[resource]!r}")
 
 
 def _requirements(entries: Iterable[workload.TargetRequirement]) -> tuple[demand.Requirement, ...]:
@@ -144,8 +151,11 @@ def _node_terms(required: template.NodeSelector | None) -> tuple[tuple[demand.Ex
         return None
     return tuple(
         tuple(
-            demand.Expression(each.key, each.operator, tuple(each.values))
-            for each in (*term.match_expressions, *term.match_fields)
+            demand.Expression(key, each.operator, tuple(each.values))
+            for key, each in (
+                *((each.key, each) for each in term.match_expressions),
+                *((demand.NODE_NAME, each) for each in term.match_fields),
+            )
         )
         for term in required.node_selector_terms
     )
@@ -179,8 +189,10 @@ def _anti_affinity(item: workload.ComputeWorkload, pods: template.PodTemplate) -
 
 
 def _host_ports(pods: template.PodTemplate) -> Iterator[int]:
+    """On the host's own network each port is one of the host's, as the API server writes it."""
     for container in pods.spec.containers:
-        yield from (port.host_port for port in container.ports if port.host_port)
+        for port in container.ports:
+            yield port.host_port or (port.container_port if pods.spec.host_network else 0)
 
 
 def _is_own(item: workload.ComputeWorkload, pods: template.PodTemplate, term: template.PodAffinityTerm) -> bool:
@@ -193,15 +205,10 @@ def _selects_itself(pods: template.PodTemplate, selector: template.LabelSelector
     if selector is None:
         return False
     labels = pods.metadata.labels
-    exact = all(labels.get(key) == value for key, value in selector.match_labels.items())
-    return exact and all(_holds(labels, each) for each in selector.match_expressions)
-
-
-def _holds(labels: Mapping[str, str], term: template.SelectorTerm) -> bool:
-    present = term.key in labels
-    listed = present and labels[term.key] in term.values
-    verdicts = {"In": listed, "NotIn": not listed, "Exists": present, "DoesNotExist": not present}
-    return verdicts.get(term.operator, False)
+    return all(labels.get(key) == value for key, value in selector.match_labels.items()) and all(
+        demand.holds(each.operator, listed=labels.get(each.key) in each.values, present=each.key in labels)
+        for each in selector.match_expressions
+    )
 
 
 def _notes(item: workload.ComputeWorkload, pods: template.PodTemplate) -> Iterator[str]:
@@ -226,3 +233,12 @@ def _notes(item: workload.ComputeWorkload, pods: template.PodTemplate) -> Iterat
         yield f"scheduler {spec.scheduler_name}"
     if spec.scheduling_gates:
         yield "scheduling gates"
+    if any(each.operator in ("Lt", "Gt") for each in spec.tolerations):
+        yield "tolerations by Lt or Gt"
+    if item.spec.type == "DaemonSet" and _is_spread(item, pods):
+        yield "spread of a DaemonSet, which has one pod on each node that fits"
+
+
+def _is_spread(item: workload.ComputeWorkload, pods: template.PodTemplate) -> bool:
+    apart = set(_anti_affinity(item, pods)) - {names.HOSTNAME_LABEL}
+    return bool(item.spec.placement.spread or apart or list(_topology_spread(pods)))

@@ -9,23 +9,25 @@ import heapq
 from collections.abc import Sequence
 
 
-def webster(replicas: int, weights: list[int], room: Sequence[int], given: Sequence[int] = ()) -> list[int]:
+def webster(replicas: int, weights: Sequence[int], room: Sequence[int], given: Sequence[int] = ()) -> list[int]:
     """Share out up to `replicas` in proportion to `weights`, at most `room` to each; what each gets.
 
     `given` is what each has already; it counts towards its part. Equal claims go to the first. Places with weight
     0 get nothing.
     """
-    held = list(given) or [0] * len(weights)
-    got = _head_start(replicas, weights, room, held)
-    left = min(replicas, sum([most for most, weight in zip(room, weights, strict=True) if weight])) - sum(got)
+    held = given or [0] * len(weights)
+    got = [0] * len(weights) if any(held) else _head_start(replicas, weights, room)
+    left = replicas - sum(got)
+    if not left:
+        return got
     claims = [
-        (-(weight / (2 * (held[i] + got[i]) + 1)), i)
-        for i, weight in enumerate(weights)
-        if weight and got[i] < room[i]
+        (-(weight / (2 * (has + gets) + 1)), i)
+        for i, (weight, most, has, gets) in enumerate(zip(weights, room, held, got, strict=True))
+        if weight and gets < most
     ]
     heapq.heapify(claims)
-    while left > 0:
-        _, i = claims[0]
+    while left and claims:
+        i = claims[0][1]
         got[i] += 1
         left -= 1
         if got[i] < room[i]:
@@ -35,19 +37,23 @@ def webster(replicas: int, weights: list[int], room: Sequence[int], given: Seque
     return got
 
 
-def _head_start(replicas: int, weights: list[int], room: Sequence[int], held: Sequence[int]) -> list[int]:
+def _head_start(replicas: int, weights: Sequence[int], room: Sequence[int]) -> list[int]:
     """What each surely gets, so that thousands need not be counted out one by one.
 
-    Webster's method rounds weight / d to the nearest, for some d. All together are `replicas`, so with n places
-    total / d is at least replicas - n / 2, and none gets less than weight x (replicas - n / 2) / total - 1 / 2.
+    Webster's method rounds weight / d to the nearest, for the d with which all together are `replicas`. That d is at
+    most total / replicas where rounding with this one, halves down, gives no more than `replicas`; otherwise, with n
+    places, total / d is at least replicas - n / 2, and none gets less than weight x (replicas - n / 2) / total - 1 / 2.
+    What some have no room for only lets others get more.
     """
-    total, places = sum(weights), len(weights) - weights.count(0)
-    if replicas < places or any(held) or not total:
+    total = sum(weights)
+    if not total:
         return [0] * len(weights)
-    most = 2 * replicas - places
-    return [
-        min(fits, max(0, (most * each - total) // (2 * total))) for fits, each in zip(room, weights, strict=True)
-    ]
+    twice, most = 2 * total, 2 * replicas
+    got = [(most * each + total - 1) // twice for each in weights]
+    if sum(got) > replicas:
+        most -= len(weights) - weights.count(0)
+        got = [max(0, (most * each - total) // twice) for each in weights]
+    return list(map(min, got, room))
 
 
 def surplus(replicas: int, weights: Sequence[int], held: Sequence[int]) -> list[int]:

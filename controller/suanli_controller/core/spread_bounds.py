@@ -1,7 +1,7 @@
 """From an Ask's spread, template constraints and quotas to bounds over the fleet's nodes, with what lies there now."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ Codes = NDArray[np.int64]
 Given = Mapping[tuple[int, int], int]  # (target, variant), by index: replicas
 
 
-@dataclass(frozen=True, slots=True)
-class RowBound:
+class RowBound(NamedTuple):
     """A bound and the domain of each row; where domains are whole targets or variants, of each of these."""
 
     bound: spread.Bound
@@ -23,8 +22,7 @@ class RowBound:
     variants: list[int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """Replicas of a workload that are there already: by (target, variant), and by row where that is asked for."""
 
     places: Given
@@ -36,13 +34,13 @@ def of(
 ) -> list[RowBound]:
     """The bounds that hold for `one`. `closed`, by target: takes nothing, and is no domain that others wait for."""
     ask = one.ask
-    found = [_quota(ask, held)] if any(each.quota is not None for each in ask.variants) else []
+    found = [_quota(ask, held)] if known.contested and any(each.quota is not None for each in ask.variants) else []
     for wish in ask.spread:
         if wish.when_unsatisfiable is demand.Unsatisfiable.PLACE_ANYWAY and not soft:
             continue
         found.append(_of_spread(where, wish, held, known, closed))
-    found.extend(_of_template(where, each, known, held) for each in ask.topology_spread)
-    found.extend(_of_anti_affinity(known, key, held) for key in ask.anti_affinity)
+    found += [_of_template(where, each, known, held) for each in ask.topology_spread]
+    found += [_of_anti_affinity(known, key, held) for key in ask.anti_affinity]
     return found
 
 
@@ -52,7 +50,7 @@ def _quota(ask: demand.Ask, held: Held) -> RowBound:
     for (_, variant), count in held.places.items():
         counts[variant] += count
     limits = [spread.NO_LIMIT if each.quota is None else each.quota for each in ask.variants]
-    bound = spread.Bound(counts, [True] * len(counts), [0] * len(counts), limits=limits)
+    bound = spread.Bound(counts, spread.frame([True] * len(counts), [0] * len(counts)), limits=limits)
     return RowBound(bound, variants=list(range(len(counts))))
 
 
@@ -68,18 +66,18 @@ def _of_spread(
         for (target, _), count in held.places.items():
             if found.targets[target] >= 0:
                 counts[found.targets[target]] += count
-    if closed is known.statics.shut:  # as nearly always
-        eligible = known.eligible.get(wish.by)
-        if eligible is None:
-            eligible = known.eligible[wish.by] = _eligible(where, found, known, closed)
-    else:
-        eligible = _eligible(where, found, known, closed)
+    frame = (
+        known.frames.get(wish.by) if closed is known.statics.shut else None
+    )  # kept for what is nearly always so
+    if frame is None:
+        frame = spread.frame(_eligible(where, found, known, closed), found.scope)
+        if closed is known.statics.shut:
+            known.frames[wish.by] = frame
     bound = spread.Bound(
         counts,
-        eligible,
-        found.scope,
+        frame,
         max_skew=wish.max_skew,
-        limits=[wish.max_per_domain or spread.NO_LIMIT] * len(counts),
+        limits=[wish.max_per_domain] * len(counts) if wish.max_per_domain else None,
         min_domains=wish.min_domains,
     )
     return RowBound(bound, found.rows, found.targets)
@@ -119,8 +117,7 @@ def _of_template(where: fleet.Fleet, wish: demand.TopologySpread, known: views.A
         able = able & np.logical_or.reduce([_selected(each, wish) for each in known.statics.codes])
     bound = spread.Bound(
         _counted(found, held),
-        _reached(found, able),
-        found.scope,
+        spread.frame(_reached(found, able), found.scope),
         max_skew=wish.max_skew,
         least_domains=wish.min_domains,
     )
@@ -137,22 +134,23 @@ def _selected(codes: NDArray[np.uint8], wish: demand.TopologySpread) -> columns.
 def _of_anti_affinity(known: views.AskViews, key: str, held: Held) -> RowBound:
     found = known.domains.of_label(key)
     counts = _counted(found, held)
-    free = [True] * len(counts)
-    return RowBound(
-        spread.Bound(counts, free, found.scope, limits=[1] * len(counts), optional=True), rows=found.rows
-    )
+    frame = spread.frame([True] * len(counts), found.scope)
+    return RowBound(spread.Bound(counts, frame, limits=[1] * len(counts), optional=True), rows=found.rows)
 
 
 def cells_of(
     bounds: Sequence[RowBound], target: list[int], variant: list[int], sample: Codes | None = None
-) -> Iterator[list[int]]:
+) -> list[list[int]]:
     """For each bound the domains of cells that are given by target, variant and one of their rows."""
-    for each in bounds:
-        if each.targets is not None:
-            yield [each.targets[index] for index in target]
-        elif each.variants is not None:
-            yield [each.variants[index] for index in variant]
-        else:
-            assert each.rows is not None  # noqa: S101 - for the type checker: one of the three is set
-            assert sample is not None  # noqa: S101 - given where some bound is by row
-            yield each.rows[sample].tolist()
+    return [_domains(each, target, variant, sample) for each in bounds]
+
+
+def _domains(one: RowBound, target: list[int], variant: list[int], sample: Codes | None) -> list[int]:
+    if one.targets is not None:
+        return [one.targets[index] for index in target]
+    if one.variants is not None:
+        return [one.variants[index] for index in variant]
+    assert one.rows is not None  # noqa: S101 - for the type checker: one of the three is set
+    assert sample is not None  # noqa: S101 - given where some bound is by row
+    found: list[int] = one.rows[sample].tolist()
+    return found

@@ -51,9 +51,10 @@ def _terms(one: demand.Demand) -> tuple[object, ...]:
 
 def _is_covered(where: fleet.Fleet, workload: str, wanted: dict[tuple[str, str], int]) -> bool:
     places = {ledger.Place(where.target_index[ref], variant): count for (ref, variant), count in wanted.items()}
-    if where.assumed.places(workload).keys() - places:
+    bound, assumed = where.bound.places(workload), where.assumed.places(workload)
+    if assumed.keys() - places:
         return False
     return all(
-        where.bound.count(workload, place) + where.assumed.count(workload, place) == count
+        ledger.replicas(bound.get(place)) + ledger.replicas(assumed.get(place)) == count
         for place, count in places.items()
     )

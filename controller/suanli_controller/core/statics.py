@@ -5,7 +5,7 @@ in `names.NODE_REASONS` of the first reason that rules it out, OK where there is
 or cordoned changes often and is not part of it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from suanli_controller.api import names
 from suanli_controller.core import columns, demand, fleet, hardware, ranking
+from suanli_controller.core.fleet_facts import PLACE_KEYS
 
 OK: Final = len(names.NODE_REASONS)
 CODE: Final = {reason: code for code, reason in enumerate(names.NODE_REASONS)}
@@ -20,9 +21,7 @@ CODE: Final = {reason: code for code, reason in enumerate(names.NODE_REASONS)}
 TIER_SHIFT: Final = ranking.RANK_BITS + 1  # the bit between says that a node's accelerators are not wasted
 TIERS: Final = 1 << 8  # tiers that are told apart; the rest count as the last
 
-_TARGET_KEYS: Final = ("cloud", "site", "tier", "district", "provider", "zone")
 _FACT_KEYS: Final = ("architecture", "family", "os")
-_UNKNOWN: Final = ("", names.UNKNOWN)
 
 Codes = NDArray[np.uint8]
 Tiers = NDArray[np.uint8]
@@ -149,53 +148,35 @@ def holds_all(where: fleet.Fleet, wishes: Iterable[demand.Requirement]) -> colum
 
 
 def _holds(where: fleet.Fleet, wish: demand.Requirement) -> columns.Mask:
+    values = [each for each in wish.values if each not in demand.UNKNOWN]
     if wish.key in _FACT_KEYS:
         column = where.facts[wish.key]
-        return _compare(wish, lambda values: column.among(values, where.rows), lambda: _known(column, where.rows))
+        return _compare(column, wish.operator, values, where.rows, silent=demand.UNKNOWN)
     said = [_said(target, wish.key) for target in where.targets]
-    if wish.key in _TARGET_KEYS and wish.key != "zone":
-        return _over_targets(where, [_value_holds(wish, value or "") for value in said])
-    own = _over_targets(where, [value is not None and _value_holds(wish, value) for value in said])
+    if wish.key in PLACE_KEYS and wish.key != "zone":
+        return _over_targets(where, [wish.holds(value or "") for value in said])
+    own = _over_targets(where, [value is not None and wish.holds(value) for value in said])
     silent = _over_targets(where, [value is None for value in said])
     label = where.labels.column(names.ZONE_LABEL if wish.key == "zone" else wish.key)
-    nodes = _compare(wish, lambda values: label.among(values, where.rows), lambda: label.present(where.rows))
-    return np.asarray(np.where(silent, nodes, own))
+    return np.asarray(np.where(silent, _compare(label, wish.operator, values, where.rows), own))
 
 
 def _said(target: fleet.Target, key: str) -> str | None:
     """What a target says to a placement's key; None where the node's label is to be asked."""
-    if key in _TARGET_KEYS:
-        return target_value(target, key) or None
+    if key in PLACE_KEYS:
+        return target.value(key) or None
     return target.labels.get(key)
 
 
-def target_value(target: fleet.Target, key: str) -> str:
-    """The target's own value of cloud, site, tier, district, provider or zone; empty where it has none."""
-    kind, _, name = target.ref.partition("/")
-    if key == "cloud":
-        return name if kind == names.CLOUD_KIND else ""
-    if key == "site":
-        return name if kind == names.SITE_KIND else ""
-    return str(getattr(target, key))
-
-
-def _value_holds(wish: demand.Requirement, value: str) -> bool:
-    known = value not in _UNKNOWN
-    listed = known and value in wish.values
-    return {"In": listed, "NotIn": not listed, "Exists": known}[wish.operator]
-
-
 def _compare(
-    wish: demand.Requirement, among: Callable[[Sequence[str]], columns.Mask], known: Callable[[], columns.Mask]
+    column: columns.Column, operator: str, values: Sequence[str], rows: int, silent: Sequence[str] = ()
 ) -> columns.Mask:
-    if wish.operator == "Exists":
-        return known()
-    listed = among([each for each in wish.values if each not in _UNKNOWN])
-    return listed if wish.operator == "In" else ~listed
-
-
-def _known(column: columns.Column, rows: int) -> columns.Mask:
-    return ~column.among(_UNKNOWN, rows)
+    """Rows for which In, NotIn, Exists or DoesNotExist holds; a value that is `silent` counts as none."""
+    if operator in ("In", "NotIn"):
+        mask = column.among(values, rows)
+    else:
+        mask = column.present(rows) & ~column.among(silent, rows)
+    return ~mask if operator in ("NotIn", "DoesNotExist") else mask
 
 
 def _over_targets(where: fleet.Fleet, answers: Sequence[bool]) -> columns.Mask:
@@ -235,7 +216,7 @@ def _homeless(where: fleet.Fleet, ask: demand.Ask) -> columns.Mask:
     for wish in ask.spread:
         if wish.by == "node" or wish.when_unsatisfiable is demand.Unsatisfiable.PLACE_ANYWAY:
             continue
-        known = _over_targets(where, [bool(target_value(target, wish.by)) for target in where.targets])
+        known = _over_targets(where, [bool(target.value(wish.by)) for target in where.targets])
         homeless |= ~(known | where.labels.column(names.ZONE_LABEL).present(rows)) if wish.by == "zone" else ~known
     for each in ask.topology_spread:
         homeless |= ~where.labels.column(each.topology_key).present(rows)
@@ -295,29 +276,21 @@ def _selected(where: fleet.Fleet, ask: demand.Ask) -> columns.Mask:
 
 def _expression(where: fleet.Fleet, one: demand.Expression) -> columns.Mask:
     rows = where.rows
-    if one.key == "metadata.name":
+    if one.key == demand.NODE_NAME:
         wanted = set(one.values)
         listed = np.fromiter((name in wanted for name in where.names), np.bool_, rows)
         return ~listed if one.operator == "NotIn" else listed
     column = where.labels.column(one.key)
-    match one.operator:
-        case "In":
-            return column.among(one.values, rows)
-        case "NotIn":
-            return ~column.among(one.values, rows)
-        case "Exists":
-            return column.present(rows)
-        case "DoesNotExist":
-            return ~column.present(rows)
+    if one.operator not in ("Gt", "Lt"):
+        return _compare(column, one.operator, one.values, rows)
     bound = int(one.values[0])
     return column.where(lambda held: _integer_beyond(str(held), one.operator, bound), rows)
 
 
 def _integer_beyond(held: str, operator: str, bound: int) -> bool:
-    try:
-        return int(held) > bound if operator == "Gt" else int(held) < bound
-    except ValueError:  # a label that is no number: no match, as in Kubernetes
+    if not demand.INTEGER.fullmatch(held):  # no match, as in Kubernetes
         return False
+    return int(held) > bound if operator == "Gt" else int(held) < bound
 
 
 def _tolerated(where: fleet.Fleet, tolerations: Sequence[demand.Toleration]) -> columns.Mask:
@@ -336,4 +309,4 @@ def _tolerates(one: demand.Toleration, key: str, value: str, effect: str) -> boo
         return False
     if one.operator == "Exists":
         return True
-    return bool(one.key) and one.value == value
+    return bool(one.key) and one.operator in ("", "Equal") and one.value == value

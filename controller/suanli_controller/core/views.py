@@ -5,15 +5,24 @@ changed, whether resources shrank or grew again. Where more changed than is wort
 many Asks are about that their views would not fit into memory, all rows are evaluated at once.
 """
 
-import math
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suanli_controller.core import candidates, demand, domains, fleet, fragmentation, ledger, ranking, statics
+from suanli_controller.core import (
+    candidates,
+    demand,
+    domains,
+    fleet,
+    fragmentation,
+    ledger,
+    ranking,
+    spread,
+    statics,
+)
 
 BUDGET: Final = 24 << 20  # bytes of keys that are kept
 FACTS_BUDGET: Final = 32 << 20  # bytes of statics and candidates that are kept
@@ -21,6 +30,7 @@ ASKS: Final = 1 << 14  # Asks that are remembered
 _WORTH_CATCHING_UP: Final = 4  # changes, one for so many candidates
 _WORTH_MENDING: Final = 16  # the same for a survey
 _UNDIVIDED: Final = (None, demand.Divide.CAPACITY, demand.Divide.AGGREGATED)
+_FEW: Final = 5  # nodes that are surveyed one by one
 _UNASKED: Final = -(1 << 62)
 
 _NONE: Final = np.array(0)  # see View._asked
@@ -29,6 +39,7 @@ _ALL: Final = np.logical_and.reduce
 
 Keys = NDArray[np.int64]
 Rooms = NDArray[np.int64]
+_Rank = TypeVar("_Rank", int, Keys)
 
 
 class View:
@@ -41,6 +52,7 @@ class View:
         "_column",
         "_emptiest",
         "_keys",
+        "_often",
         "_places",
         "_scorer",
         "_seen",
@@ -70,7 +82,8 @@ class View:
         if ask.strategy is demand.Strategy.FRAGMENTATION:
             self._scorer = fragmentation.Scorer(where, ask.variants[index], shared.mix())
         self._keys: Keys | None = None
-        self._survey: NDArray[np.int64] | None = None
+        self._often = False  # was asked twice within few changes
+        self._survey: tuple[Rooms, Keys] | None = None
         self._seen = self._surveyed = where.journal.head
 
     def keys(self) -> Keys:
@@ -94,10 +107,15 @@ class View:
         changed = notes.since(self._seen, len(self._base) // _WORTH_CATCHING_UP)
         self._seen = notes.head
         if changed is None:
-            self._keys = None
+            self._often = False
+            if keys is not None:
+                self._keys = None
+                self._shared.take_back(self._base.nbytes)
         elif keys is None:
-            self._keys = self._shared.storage(self, len(self._base))
-            return None if self._keys is None else self._evaluate(self._keys)
+            if not self._often:
+                self._often = True
+            elif self._shared.grant(self, self._base.nbytes):
+                self._keys = self._evaluate(np.zeros(len(self._base), np.int64))
         elif len(changed):
             self._catch_up(keys, changed)
         return self._keys
@@ -164,7 +182,7 @@ class View:
         if short is not None:
             np.copyto(keys, _NONE, where=short)
 
-    def _ranked(self, rank: Keys) -> Keys:
+    def _ranked(self, rank: _Rank) -> _Rank:
         """Ranks as the strategy counts them."""
         return rank ^ ranking.ALL_SCORE if self._emptiest else rank
 
@@ -193,39 +211,63 @@ class View:
         return found
 
     def forget(self) -> None:
-        """Give the storage back."""
+        """Give up all that is kept."""
         self._keys = self._survey = None
 
-    def survey(self) -> tuple[Rooms, Keys]:
-        """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go. Copies."""
+    def survey(self, *, private: bool = False) -> tuple[Rooms, Keys]:
+        """How many replicas fit, and how good the node is by fullness alone: both 0 where none may go.
+
+        The arrays are valid until the next decision, and may be changed only if `private`.
+        """
         notes = self._where.journal
         changed = notes.since(self._surveyed, len(self._base) // _WORTH_MENDING)
         self._surveyed = notes.head
         if changed is None:
-            self._survey = None
+            if self._survey is not None:
+                self._survey = None
+                self._shared.take_back(2 * self._base.nbytes)
             return self._survey_all()
         if self._survey is None:
-            self._survey = self._shared.storage(self, 2, len(self._base))
-            if self._survey is None:
+            if not self._shared.grant(self, 2 * self._base.nbytes):
                 return self._survey_all()
-            self._survey[:] = self._survey_all()
+            self._survey = self._survey_all()
         elif len(changed):
+            self._mend(*self._survey, changed)
+        room, keys = self._survey
+        return (room.copy(), keys.copy()) if private else (room, keys)
+
+    def _mend(self, room: Rooms, keys: Keys, changed: NDArray[np.int64]) -> None:
+        if len(changed) > _FEW:
             at, now = self._candidates.position_of.take(changed), self._where.table.take(changed, 1)
-            self._survey[:, at] = self._rated(self._base.take(at), now[fleet.RANK], now[fleet.FREE :])
-        return self._survey[0].copy(), self._survey[1].copy()
+            rank, *free = now
+            room[at], keys[at] = self._rated(self._base.take(at), rank, free)
+            return
+        where = self._where
+        for row in changed.tolist():
+            position = self._candidates.position_of.item(row)
+            key = self._base.item(position) + self._ranked(where.ranks.item(row))
+            fits = min([where.single[resource][row] // amount for resource, amount in self.requests])
+            room[position], keys[position] = (fits, key) if fits > 0 and key > 0 else (0, 0)
 
     def _survey_all(self) -> tuple[Rooms, Keys]:
-        self._candidates.catch_up()
-        return self._rated(self._base, self._candidates.work.rank, self._candidates.work.free)
+        work = self._candidates.catch_up()
+        return self._rated(self._base, work.rank, work.free)
 
-    def _rated(self, base: Keys, rank: Keys, free: Sequence[Rooms] | Rooms) -> tuple[Rooms, Keys]:
+    def _rated(self, base: Keys, rank: Keys, free: Sequence[Rooms]) -> tuple[Rooms, Keys]:
         """Rooms and keys of some candidates."""
         keys = base + self._ranked(rank)
-        room = keys.copy()  # an open node's key is larger than any room, a closed one's is negative
+        room: Rooms | None = None
         for resource, amount in self.requests:
-            np.minimum(room, free[resource] if amount == 1 else free[resource] // self._asked[resource], out=room)
-        np.maximum(room, _NONE, out=room)
-        keys *= np.minimum(room, _ONE)
+            if room is None:
+                room = free[resource] // self._asked[resource]
+            else:
+                fits = free[resource] if amount == 1 else free[resource] // self._asked[resource]
+                np.minimum(room, fits, out=room)
+        assert room is not None  # noqa: S101 - for the type checker: every replica takes a pod
+        none = keys < _NONE
+        np.logical_or(none, room < _ONE, out=none)
+        np.copyto(room, _NONE, where=none)
+        np.copyto(keys, _NONE, where=none)
         return room, keys
 
 
@@ -246,12 +288,25 @@ class Facts:
 class AskViews:
     """Everything that is known about one Ask."""
 
-    __slots__ = ("bounded", "candidates", "domains", "eligible", "plain", "statics", "variants")
+    __slots__ = (
+        "bounded",
+        "candidates",
+        "contested",
+        "domains",
+        "frames",
+        "numbers",
+        "plain",
+        "statics",
+        "variants",
+    )
 
     def __init__(self, where: fleet.Fleet, ask: demand.Ask, facts: Facts, shared: "Views") -> None:
         self.statics, self.candidates, self.domains = facts.statics, facts.candidates, shared.domains
-        self.eligible: dict[str, list[bool]] = {}  # by kind of domain, see `spread_bounds`
+        self.frames: dict[str, spread.Frame] = {}  # by kind of domain, see `spread_bounds`
         self.plain, self.bounded = _is_plain(ask), _is_bounded(ask)
+        self.numbers = {variant.name: index for index, variant in enumerate(ask.variants)}
+        # a node is not always left to the first variant
+        self.contested = len(ask.variants) > 1 or ask.variants[0].quota is not None
         self.variants = tuple(
             View(where, ask, index, facts.candidates, shared) for index in range(len(ask.variants))
         )
@@ -280,7 +335,7 @@ class Views:
         self._where = where
         self._asks: OrderedDict[demand.Ask, AskViews] = OrderedDict()
         self._contents: dict[Hashable, Facts] = {}
-        self._stored: list[View] = []
+        self._stored: set[View] = set()
         self._turned_away = 0
         self._seen: Counter[fragmentation.Shape] = Counter()
         self._typical: Counter[fragmentation.Shape] | None = None
@@ -299,6 +354,7 @@ class Views:
         """For an Ask with which nothing is wrong."""
         found = self.find(ask)
         if found is None:
+            self._where.forget_resources()
             for variant in ask.variants:
                 self._where.pack_variant(variant)
             self._learn(ask)
@@ -355,20 +411,30 @@ class Views:
             self._contents[key] = known
         return known
 
-    def storage(self, view: View, *shape: int) -> NDArray[np.int64] | None:
-        """An array of some shape for a view's keys; None where the budget is spent.
+    def grant(self, view: View, size: int) -> bool:
+        """Whether a view may keep so many bytes more.
 
-        Who has storage may not be who needs it: now and then all give it back, and who is busy gets it again.
+        Who keeps something may not be who needs it: now and then all give it back, and who is busy gets it again.
         """
-        size = 8 * math.prod(shape)
         if self._keys_left < size:
             self._turned_away += 1
             if self._turned_away <= 4 * len(self._stored):
-                return None
+                return False
             for each in self._stored:
                 each.forget()
             self._stored.clear()
             self._keys_left, self._turned_away = BUDGET, 0
-        self._stored.append(view)
+        self._stored.add(view)
         self._keys_left -= size
-        return np.zeros(shape, np.int64)
+        return True
+
+    def take_back(self, size: int) -> None:
+        """A view keeps so many bytes less."""
+        self._keys_left += size
+
+
+def of_fleet(where: fleet.Fleet) -> Views:
+    """The views of a fleet, made when they are first asked for."""
+    if not isinstance(where.kept, Views):
+        where.kept = Views(where)
+    return where.kept

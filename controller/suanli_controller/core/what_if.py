@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from suanli_controller.api import algorithm, cloud, core_v1, names, site, workload
 from suanli_controller.api import centre as centre_api
@@ -37,7 +38,7 @@ class Inventory:
     algorithms: dict[str, algorithm.Algorithm] = field(default_factory=dict)
     workloads: dict[str, workload.ComputeWorkload] = field(default_factory=dict)  # by namespace/name
     invalid: dict[str, str] = field(default_factory=dict)  # by namespace/name: why it cannot be decoded
-    warnings: list[str] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)  # its keys, in order
 
 
 class Reason(msgspec.Struct, frozen=True, rename="camel"):
@@ -121,13 +122,16 @@ class Builder:
         """Raises QuantityError, with the node's name."""
         target = target or self._site_of(node)
         if not target:
-            self._warn(f"Node {node.metadata.name}: no annotation {names.TARGET_ANNOTATION}: Cloud/NAME; left out")
+            self.warn(f"Node {node.metadata.name}: no annotation {names.TARGET_ANNOTATION}: Cloud/NAME; left out")
             return
         if self.fleet.target(target) is None:
-            self._warn(f"Node {node.metadata.name}: there is no {target} in the files; it counts as not ready")
+            self.warn(f"Node {node.metadata.name}: there is no {target} in the files; it counts as not ready")
         reader = self._readers.setdefault(target, hardware.Reader(target))
         self.fleet.upsert_node(reader.read(node))
-        self._targets_of.setdefault(node.metadata.name, []).append(target)
+        known = self._targets_of.setdefault(node.metadata.name, [])
+        if target in known:
+            self.warn(f"Node {node.metadata.name} of {target} is there twice: the last counts")
+        known.append(target)
 
     def _site_of(self, node: core_v1.Node) -> str:
         name = node.metadata.labels.get(names.SITE_LABEL)
@@ -139,18 +143,19 @@ class Builder:
         if not amounts:
             return
         known = self._targets_of.get(pod.spec.node_name, [])
-        if not target and len(set(known)) != 1:
-            what = "is in several targets: annotate the pod, too" if known else "is not in the files"
-            self._warn(
+        if target not in known if target else len(set(known)) != 1:
+            several = not target and known
+            what = "is in several targets: annotate the pod, too" if several else "is not in the files"
+            self.warn(
                 f"Pod {pod.metadata.namespace}/{pod.metadata.name}: node {pod.spec.node_name} {what}; left out"
             )
             return
         uid = pod.metadata.uid or f"{target}/{pod.metadata.namespace}/{pod.metadata.name}"
         self.fleet.set_pod(uid, target or known[0], pod.spec.node_name, amounts, places.owner_of(pod))
 
-    def _warn(self, warning: str) -> None:
-        if warning not in self.inventory.warnings:
-            self.inventory.warnings.append(warning)
+    def warn(self, warning: str) -> None:
+        """Say it once."""
+        self.inventory.warnings[warning] = None
 
     def plan(self, strategy: demand.Strategy | None) -> Plan:
         """Decide for all workloads at once."""
@@ -158,9 +163,12 @@ class Builder:
         invalid = dict(self.inventory.invalid)
         for key, item in self.inventory.workloads.items():
             try:
-                asks[key] = rules.ask_of(self._built(item), strategy)
-            except (rules.InvalidTemplate, ValueError) as error:
+                ask = self.ask_of(item, strategy)
+            except rules.InvalidTemplate as error:
                 invalid[key] = str(error)
+            else:
+                if not item.spec.suspend:
+                    asks[key] = ask
         wanted = [self.demand_of(self.inventory.workloads[key], ask) for key, ask in asks.items()]
         decided = dict(zip(asks, placement.place(self.fleet, wanted), strict=True))
         priorities = {key: each.priority for key, each in zip(asks, wanted, strict=True)}
@@ -168,21 +176,24 @@ class Builder:
         plans = tuple(
             self._of_workload(key, decided.get(key), priorities.get(key, 0), invalid.get(key, "")) for key in keys
         )
+        entry = self.inventory.centre
+        table = centre.table_of(entry.spec) if entry else None
         return Plan(
             strategy=strategy.value if strategy else "Default",
             placed=sum(each.placed for each in plans),
             unplaced=sum(each.unplaced.replicas for each in plans),
             workloads=plans,
-            classes=free_by_class(self.fleet, unit_table(self.inventory.centre)),
+            classes=free_by_class(self.fleet, table),
             warnings=tuple(self.inventory.warnings),
         )
 
-    def _built(self, item: workload.ComputeWorkload) -> workload.ComputeWorkload:
-        """With the builds of the catalogue, where it names some. Raises InvalidTemplate."""
+    def ask_of(self, item: workload.ComputeWorkload, strategy: demand.Strategy | None = None) -> demand.Ask:
+        """What it asks for, with the builds of the catalogue where it names some. Raises InvalidTemplate."""
         reference = item.spec.algorithm_ref
         entry = self.inventory.algorithms.get(reference.name) if reference else None
         builds = list(catalogue.builds_of(item.spec, entry))
-        return msgspec.structs.replace(item, spec=msgspec.structs.replace(item.spec, variants=builds))
+        built = msgspec.structs.replace(item, spec=msgspec.structs.replace(item.spec, variants=builds))
+        return rules.ask_of(built, strategy)
 
     def demand_of(self, item: workload.ComputeWorkload, ask: demand.Ask) -> demand.Demand:
         """What a workload asks for now, with what its status says that it has."""
@@ -208,7 +219,7 @@ class Builder:
         if not name:
             found = next((each for each in self.inventory.priority_classes.values() if each.global_default), None)
         elif found is None:
-            self._warn(f"PriorityClass {name} is not in the files; it counts as 0")
+            self.warn(f"PriorityClass {name} is not in the files; it counts as 0")
         return found.value if found else 0
 
     def _of_workload(
@@ -217,9 +228,13 @@ class Builder:
         namespace, _, name = key.partition("/")
         item = self.inventory.workloads.get(key)
         replicas = rules.replicas_of(item) if item else 0
+        kind = item.spec.type if item else ""
+        if decision is None and not invalid:
+            return WorkloadPlan(
+                namespace, name, kind, priority, replicas, 0, (), Unplaced(), ("suspended: nothing runs",)
+            )
         if decision is None:
             why = (Reason(names.TEMPLATE_INVALID, 0, invalid),)
-            kind = item.spec.type if item else ""
             return WorkloadPlan(
                 namespace, name, kind, priority, replicas, 0, (), Unplaced(replicas, why), invalid=invalid
             )
@@ -230,7 +245,7 @@ class Builder:
         return WorkloadPlan(
             namespace=namespace,
             name=name,
-            type=item.spec.type if item else "",
+            type=kind,
             priority=priority,
             replicas=placed + decision.unplaced if item and item.spec.type == "DaemonSet" else replicas,
             placed=placed,
@@ -244,18 +259,6 @@ class Builder:
 def _placement(one: demand.Placement) -> Placement:
     nodes = tuple(NodeShare(name, replicas) for name, replicas in one.nodes)
     return Placement(one.target, one.variant, one.replicas, nodes)
-
-
-def unit_table(item: centre_api.ComputeCentre | None) -> centre.UnitTable | None:
-    """Compute units as the ComputeCentre has them; None without one."""
-    if item is None:
-        return None
-    table = item.spec.unit_table
-    accelerators = {
-        (each.resource, each.model): centre.Accelerator(each.milli_units, each.gigaflops_fp16, each.gigaops_int8)
-        for each in table.accelerators
-    }
-    return centre.UnitTable({each.family: each.milli_units_per_core for each in table.families}, accelerators)
 
 
 def free_by_class(where: fleet.Fleet, table: centre.UnitTable | None) -> tuple[ClassFree, ...]:
@@ -273,23 +276,29 @@ def free_by_class(where: fleet.Fleet, table: centre.UnitTable | None) -> tuple[C
 def _class_free(
     where: fleet.Fleet,
     name: str,
-    of_class: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    of_class: NDArray[np.bool_],
     table: centre.UnitTable | None,
 ) -> ClassFree:
     open_rows = np.flatnonzero(of_class & (where.ranks[: where.rows] >= 0))
     allocatable = where.allocatable[:, open_rows]
     free = np.maximum(where.free[:, open_rows], 0)
     has = {resource: index for resource, index in where.resources.items() if allocatable[index].any()}
-    left = {resource: int(free[index].sum()) for resource, index in has.items()}
+    left = {resource: _sum(free[index]) for resource, index in has.items()}
     return ClassFree(
         class_=name,
         nodes=int(of_class.sum()),
         open_nodes=len(open_rows),
-        allocatable=quantity.texts({resource: int(allocatable[index].sum()) for resource, index in has.items()}),
+        allocatable=quantity.texts({resource: _sum(allocatable[index]) for resource, index in has.items()}),
         free=quantity.texts(left),
         largest_free=quantity.texts({resource: int(free[index].max()) for resource, index in has.items()}),
         milli_units_free=None if table is None else _units(table, name, left),
     )
+
+
+def _sum(amounts: NDArray[np.int64]) -> int:
+    """Not in 64 bits: nodes by the thousand may each claim the largest amount that there is."""
+    each: list[int] = amounts.tolist()
+    return min(sum(each), quantity.MAX_TOTAL)
 
 
 def _units(table: centre.UnitTable, name: str, amounts: Mapping[str, int]) -> int:

@@ -27,7 +27,7 @@ class Survey:
     full: dict[str, set[str]] = field(default_factory=dict)
 
     def warn(self, warning: str) -> None:
-        self.builder.inventory.warnings.append(warning)
+        self.builder.warn(warning)
 
 
 async def look(hub: client.Client, namespace: str, now: dt.datetime) -> Survey:

@@ -110,7 +110,7 @@ def test_a_node_that_goes_takes_along_what_was_assumed_on_it() -> None:
     assert where.assumed.total() == 0
     again = placement.place(where, [demand.Demand("w", fleets.ask(), 8, current=decision.counts())])[0]
     assert again.counts() == decision.counts()
-    assert where.assumed.count("w", ledger.Place(0, "default")) == 8
+    assert ledger.replicas(where.assumed.places("w").get(ledger.Place(0, "default"))) == 8
 
 
 def test_pods_may_be_seen_before_their_node_and_stay_when_it_goes() -> None:

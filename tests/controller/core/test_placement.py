@@ -318,7 +318,7 @@ def test_what_was_handed_out_is_deducted_until_it_is_seen_bound() -> None:
     requests = {"cpu": 1000, "memory": fleets.GIB}
     for number in range(8):  # the target's own scheduler chose the other node
         where.set_pod(f"p{number}", "Cloud/a", "m", requests, fleet.Owner("w", "default"))
-    assert where.assumed.count("w", next(iter(where.bound.places("w")))) == 0
+    assert not where.assumed.places("w")
     assert decide(where, fleets.ask(), 8, current=first.counts()).counts() == first.counts()
     where.withdraw("other")
     assert decide(where, fleets.ask(), 9, key="third").unplaced == 1
@@ -450,3 +450,14 @@ def test_pods_that_request_more_than_any_node_has_leave_nothing_and_overflow_not
     for number in range(500):
         where.remove_pod(f"pod-{number}")
     assert where.free[0, where.row_of["Cloud/a", "n0"]] == 8000
+
+
+def test_what_one_workload_has_already_is_no_room_for_another_of_higher_priority() -> None:
+    """After a restart, or in a plan, nobody has seen the replicas yet."""
+    where = fleets.of([fleets.cloud("a")], [fleets.node("n")])
+    had = {("Cloud/a", "default"): 6}
+    old = demand.Demand("old", fleets.ask(), 6, current=had)
+    new = demand.Demand("new", fleets.ask(), 6, priority=10)
+    decisions = placement.place(where, [new, old])
+    assert [each.unplaced for each in decisions] == [4, 0]
+    assert decisions[1].counts() == had

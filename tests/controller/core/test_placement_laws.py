@@ -240,8 +240,8 @@ def test_the_order_of_input_does_not_matter(
 
 def _knowing(found: Iterable[hardware.NodeFacts], known: Iterable[demand.Ask]) -> fleet.Fleet:
     where = fleet_of(found)
-    where.views = views.Views(where)
-    where.views.set_typical(Counter(fragmentation.shape_of(each) for ask in known for each in ask.variants))
+    asked = Counter(fragmentation.shape_of(each) for ask in known for each in ask.variants)
+    views.of_fleet(where).set_typical(asked)
     return where
 
 
@@ -287,7 +287,7 @@ def test_a_survey_that_is_mended_is_the_same_as_one_made_anew(
         placement.place(where, [demand.Demand(f"w{number}", ask, replicas)])
         if replicas % 2:
             where.withdraw(f"w{random.randrange(number + 1)}")
-        known = where.views or views.Views(where)
+        known = views.of_fleet(where)
         for kept, anew in zip(known.of(ask).variants, views.Views(where).of(ask).variants, strict=True):
             for mended, whole in zip(kept.survey(), anew.survey(), strict=True):
                 assert mended[:-1].tolist() == whole[:-1].tolist()
@@ -299,7 +299,7 @@ def test_a_search_finds_the_node_whose_key_is_the_largest(
 ) -> None:
     """Keys that are not kept are not all worked out, whatever was scarce for those that asked before."""
     where = _knowing(found, several)
-    known = where.views or views.Views(where)
+    known = views.of_fleet(where)
     for number, ask in enumerate(several):
         placement.place(where, [demand.Demand(f"w{number}", ask)])
         for view in known.of(ask).variants:
