@@ -253,6 +253,10 @@ class PodManager:
         """Every pod of this box."""
         return [_pod_view(one) for one in self._workers.values()]
 
+    def starting(self) -> bool:
+        """See ports.Pods."""
+        return any(one.starting for one in self._workers.values())
+
     def logs(self, namespace: str, pod: str, container: str, options: ports.LogOptions) -> AsyncIterator[bytes]:
         """A container's log."""
         record = streams.container(self._named(namespace, pod), self._view, container, previous=options.previous)

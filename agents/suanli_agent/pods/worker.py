@@ -64,6 +64,7 @@ class Worker:
         self._kill_by: dict[str, float] = {}
         self._waiting: dict[str, life.Waiting] = {}
         self._retry_at = 0.0
+        self._begun = math.inf  # when we began to make its newest sandbox; seconds since the epoch
         self._sandbox_failures = 0
         self._probers: dict[str, probes.Prober] = {}
         self._read: set[str] = set()
@@ -106,6 +107,11 @@ class Worker:
             prober.close()
         self.reporter.close()
         await tasks.end(task for task in [self._loop, *self._tasks.values()] if task is not None)
+
+    @property
+    def starting(self) -> bool:
+        """True while its sandbox or a container is being made."""
+        return not self._tasks.keys().isdisjoint(("sandbox", "start"))
 
     @property
     def stopping(self) -> bool:
@@ -237,6 +243,7 @@ class Worker:
         self._wake.set()
 
     async def _make_sandbox(self, attempt: int) -> None:
+        self._begun = self._ctx.now()
         try:
             await self._starter.sandbox(self.pod, attempt)
         except starter.StartError as problem:
@@ -260,7 +267,7 @@ class Worker:
 
     async def _start_one(self, spec: objects.Container, sandbox: observed.SandboxRecord) -> None:
         try:
-            await self._starter.container(self.pod, spec, sandbox)
+            await self._starter.container(self.pod, spec, sandbox, self._begun)
         except (starter.StartError, images.ImageError) as problem:
             self._waiting[spec.name] = problem.waiting
             self._retry_at = problem.retry_at
