@@ -17,6 +17,7 @@ import msgspec
 from suanli_agent import memory, state, tasks
 from suanli_agent.core import devices as core_devices
 from suanli_agent.core import env, objects
+from suanli_agent.core import storage as core_storage
 from suanli_agent.pods import (
     context,
     devices,
@@ -27,6 +28,7 @@ from suanli_agent.pods import (
     ports,
     settings,
     starter,
+    storage,
     streams,
     view,
     volumes,
@@ -83,7 +85,8 @@ class PodManager:
         with contextlib.suppress(errors.RuntimeFault):
             await self._adopt()
         self._loops = [
-            asyncio.ensure_future(work) for work in (self._watch_engine(), self._refresh(), self._keep())
+            asyncio.ensure_future(work)
+            for work in (self._watch_engine(), self._refresh(), self._keep(), self._watch_storage())
         ]
 
     async def stop(self) -> None:
@@ -233,6 +236,23 @@ class PodManager:
                 await self.tidy()
             except (errors.RuntimeFault, OSError) as problem:
                 log.warning("housekeeping: %s", problem)
+
+    async def _watch_storage(self) -> None:
+        """Pods that use more of the disk than they may are evicted."""
+        while True:
+            await asyncio.sleep(storage.PERIOD_SECONDS)
+            for one in [one for one in self._workers.values() if core_storage.is_limited(one.pod.spec)]:
+                try:
+                    await self._look_at_storage(one)
+                except (errors.RuntimeFault, ValueError) as problem:
+                    log.warning("storage of pod %s: %s", one.pod.metadata.name, problem)
+
+    async def _look_at_storage(self, one: worker.Worker) -> None:
+        _, containers = self._view.of(one.pod.metadata.uid)
+        used = await storage.measure(self._ctx, one.pod, containers)
+        message = core_storage.excess(one.pod.spec, used)
+        if message and not one.stopping:
+            one.evict(message)
 
     async def tidy(self) -> None:
         """One round of housekeeping. Orphans are only removed once the hub has told what should run."""

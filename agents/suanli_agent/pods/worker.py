@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 MINIMUM_GRACE_SECONDS = 2
 """Even a container whose grace is used up gets this long between SIGTERM and SIGKILL, as with kubelet."""
 
+EVICTION_GRACE_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 SANDBOX_RETRY_LIMIT_SECONDS = 60.0
 
@@ -99,6 +100,14 @@ class Worker:
 
     def poke(self) -> None:
         """Something of the pod changed."""
+        self._wake.set()
+
+    def evict(self, message: str) -> None:
+        """It takes what is not its own: it fails for good, with a moment's grace, as with kubelet."""
+        self._ctx.event(self.pod, "Warning", "Evicted", message)
+        verdict = life.Verdict("Failed", "Evicted", message)
+        stop_by = self._ctx.now() + EVICTION_GRACE_SECONDS
+        self.state = dataclasses.replace(self.state, verdict=verdict, stop_by=stop_by)
         self._wake.set()
 
     async def close(self) -> None:

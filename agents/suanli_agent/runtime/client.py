@@ -150,6 +150,12 @@ class Runtime:
         request = cri.RemoveContainerRequest(container_id=container_id)
         await self._call(RUNTIME + "RemoveContainer", request, cri.RemoveContainerResponse, WORK_SECONDS)
 
+    async def writable_bytes(self, container_id: str) -> int:
+        """What a container has written into its own layer; 0 where the runtime does not say."""
+        request = cri.ContainerStatsRequest(container_id=container_id)
+        answer = await self._call(RUNTIME + "ContainerStats", request, cri.ContainerStatsResponse)
+        return int(answer.stats.writable_layer.used_bytes.value)
+
     async def reopen_log(self, container_id: str) -> None:
         """Let a running container open its log file anew, after a rotation."""
         request = cri.ReopenContainerLogRequest(container_id=container_id)
