@@ -6,16 +6,21 @@ cloud_factory     starts clusters for one test, for those that stop or flood the
 backend           a hub and a second cloud, on kwok or, with --clusters=kind, on kind
 city              the operator over `backend`: its hub is the Cloud `local`, its second cloud the Cloud `cloud`
 lone_city         the operator over a hub without clouds: tests bring theirs, and take them along when they go
+containerd        a containerd of one's own for the tests of a file
+box               the pods of one agent on it, told by a hub in memory
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+import suanli_containerd as sc
 from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, controller, kind
 from suanli_clusters.backend import Backend, Need, Simulated
 from suanli_operator import City, Operator
+from suanli_pods import Box
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -96,4 +101,16 @@ def lone_city(clusters: Clusters) -> Iterator[City]:
     made = City(hub)
     with Operator(clusters, hub, controller.account(hub)) as operator:
         made.operator = operator
+        yield made
+
+
+@pytest.fixture(scope="module")
+def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sc.Containerd]:
+    with sc.running(tmp_path_factory.mktemp("ctd")) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+async def box(containerd: sc.Containerd, tmp_path: Path) -> AsyncIterator[Box]:
+    async with Box(containerd, tmp_path) as made:
         yield made

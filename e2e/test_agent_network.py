@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +20,6 @@ from suanli_pods import Box, container, pod
 
 HOST_PORT = 8099
 WORD = "seen-from-outside"
-
-
-@pytest.fixture(scope="module")
-def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sc.Containerd]:
-    with sc.running(tmp_path_factory.mktemp("ctd")) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-async def box(containerd: sc.Containerd, tmp_path: Path) -> AsyncIterator[Box]:
-    async with Box(containerd, tmp_path) as made:
-        yield made
 
 
 def ip(*words: str) -> str:

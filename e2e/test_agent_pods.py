@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,6 @@ import pytest
 import suanli_containerd as sc
 from suanli_agent.pods import storage
 from suanli_pods import HOST_IP, Box, container, pod
-
-
-@pytest.fixture(scope="module")
-def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sc.Containerd]:
-    with sc.running(tmp_path_factory.mktemp("ctd")) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-async def box(containerd: sc.Containerd, tmp_path: Path) -> AsyncIterator[Box]:
-    async with Box(containerd, tmp_path) as made:
-        yield made
 
 
 def env(name: str, **fields: object) -> dict[str, object]:
