@@ -3,7 +3,8 @@ disk.
 
     python benchmarks/agent.py [--minutes 5] [--pods 10] [--starts 30] [--only suanli-agent|kubelet]
 
-One after the other, each with a containerd of its own, on one hub and in one run, so that both meet the same machine.
+One after the other, each with a containerd of its own, on one hub and in one run, so that both meet the same machine;
+the pod network of both is the one that `suanli-agent join` writes.
 The kubelet is built from e2e/nodeconformance's Go module, or KUBELET names a program. Needs root and what
 e2e/suanli_containerd.py names.
 """
@@ -283,10 +284,13 @@ def table(figures: dict[str, dict[str, Any]]) -> str:
 
 
 def run(hub: Cluster, name: str, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Measure one of AGENTS on a containerd of its own."""
+    """Measure one of AGENTS on a containerd of its own, with runc as it is: no pod of ours is privileged."""
     folder = Path(tempfile.mkdtemp(prefix="agent-bench-"))
     try:
-        with sc.running(folder / "c") as containerd, AGENTS[name](hub, containerd, folder) as pid:
+        with (
+            sc.running(folder / "c", privileged=False) as containerd,
+            AGENTS[name](hub, containerd, folder) as pid,
+        ):
             return measure(hub, pid, chosen)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

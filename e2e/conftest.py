@@ -7,18 +7,23 @@ backend           a hub and a second cloud, on kwok or, with --clusters=kind, on
 city              the operator over `backend`: its hub is the Cloud `local`, its second cloud the Cloud `cloud`
 namespace         one of its own for a test, made with the `api` of its module
 lone_city         the operator over a hub without clouds: tests bring theirs, and take them along when they go
+containerd        a containerd of one's own for the tests of a file
+box               the pods of one agent on it, told by a hub in memory
 """
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+import suanli_containerd as sc
 from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, controller, kind
 from suanli_clusters.backend import Backend, Need, Simulated
 from suanli_controller.kube import client, resources
 from suanli_operator import City
+from suanli_pods import Box
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -107,3 +112,15 @@ async def namespace(api: client.Client) -> str:
     name = f"t-{secrets.token_hex(4)}"
     await api.create(resources.NAMESPACES, {"metadata": {"name": name}})
     return name
+
+
+@pytest.fixture(scope="module")
+def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sc.Containerd]:
+    with sc.running(tmp_path_factory.mktemp("ctd")) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+async def box(containerd: sc.Containerd, tmp_path: Path) -> AsyncIterator[Box]:
+    async with Box(containerd, tmp_path) as made:
+        yield made

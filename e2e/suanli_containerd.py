@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import ipaddress
 import json
 import os
 import platform
@@ -24,6 +25,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from suanli_agent import cni, forwarding
 from suanli_agent.runtime import client, errors
 
 PAUSE = "suanli.test/pause:1"
@@ -83,14 +85,21 @@ def busybox_image(program: Path = Path("/bin/busybox"), **fields: object) -> Ima
 
 
 class Containerd:
-    """A running containerd; `socket` is its address, `start` and `stop` may be called again and again."""
+    """A running containerd; `socket` is its address, `start` and `stop` may be called again and again.
 
-    def __init__(self, root: Path, handlers: Sequence[str] = ("runc",), pause: str = PAUSE) -> None:
+    privileged: privileged containers start, too, where the machine cannot run them as they are.
+    """
+
+    def __init__(
+        self, root: Path, handlers: Sequence[str] = ("runc",), pause: str = PAUSE, *, privileged: bool = True
+    ) -> None:
         self.root = root
         self.socket = str(root / "c.sock")
         self.bridge = "sl" + hashlib.sha256(str(root).encode()).hexdigest()[:8]
+        self.subnet = ipaddress.IPv4Network(free_subnet())
         self._handlers = handlers
         self._pause = pause
+        self._privileged = privileged
         self._process: subprocess.Popen[bytes] | None = None
         root.mkdir(parents=True, exist_ok=True)
         self._write_configuration()
@@ -103,6 +112,7 @@ class Containerd:
 
     def start(self) -> None:
         """Start the daemon and wait until it answers. Raises RuntimeError with its log when it does not."""
+        forwarding.ensure(self.subnet, self.bridge)
         with (self.root / "log").open("ab") as log:
             command = ["containerd", "--config", str(self.root / "config.toml")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -139,6 +149,7 @@ class Containerd:
         for mount in self._mounts(str(self.root)):
             subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
         subprocess.run(["ip", "link", "delete", self.bridge], check=False, capture_output=True)
+        forwarding.remove(self.subnet, self.bridge)
 
     def load(self, name: str, image: Image) -> None:
         """Make an image known under a name, without a registry."""
@@ -226,7 +237,7 @@ class Containerd:
     def _runc(self) -> str:
         """The program that runs containers: a wrapper where a capability is missing, else runc itself."""
         bounding = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("CapBnd"))
-        if int(bounding.split()[1], 16) >> CAP_SYS_RESOURCE & 1:
+        if int(bounding.split()[1], 16) >> CAP_SYS_RESOURCE & 1 or not self._privileged:
             return "runc"
         wrapper = self.root / "runc"
         wrapper.write_text(RUNC_WITHOUT_SYS_RESOURCE)
@@ -234,31 +245,22 @@ class Containerd:
         return str(wrapper)
 
     def _network(self) -> dict[str, object]:
-        addresses = {
-            "type": "host-local",
-            "dataDir": str(self.root / "addresses"),
-            "ranges": [[{"subnet": free_subnet()}]],
-            "routes": [{"dst": "0.0.0.0/0"}],
-        }
-        bridge = {"type": "bridge", "bridge": self.bridge, "isGateway": True, "ipMasq": True, "hairpinMode": True}
-        plugins = [
-            {**bridge, "ipam": addresses},
-            {"type": "portmap", "capabilities": {"portMappings": True}},
-            {"type": "firewall"},
-        ]
-        return {"cniVersion": "0.4.0", "name": self.bridge, "plugins": plugins}
+        """The network that the agent writes at join, with a bridge and addresses of its own."""
+        made = cni.network(self.subnet, per_pod=False, bridge=self.bridge)
+        made["plugins"][0]["ipam"]["dataDir"] = str(self.root / "addresses")
+        return {**made, "name": self.bridge}
 
 
 @contextlib.contextmanager
-def running(root: Path) -> Iterator[Containerd]:
-    """A started containerd with the basic images, until the block ends.
+def running(root: Path, *, privileged: bool = True) -> Iterator[Containerd]:
+    """A started containerd with the basic images, until the block ends. privileged: see Containerd.
 
     Raises RuntimeError naming what is missing.
     """
     lacks = missing()
     if lacks:
         raise RuntimeError(f"needed for containers: {', '.join(lacks)}")
-    daemon = Containerd(root)
+    daemon = Containerd(root, privileged=privileged)
     try:
         daemon.start()
         daemon.load_basics()

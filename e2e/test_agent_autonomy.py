@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-
-import pytest
 
 import suanli_containerd as sc
 from suanli_agent.runtime import client
 from suanli_pods import Box, container, pod
-
-
-@pytest.fixture(scope="module")
-def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sc.Containerd]:
-    with sc.running(tmp_path_factory.mktemp("ctd")) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-async def box(containerd: sc.Containerd, tmp_path: Path) -> AsyncIterator[Box]:
-    async with Box(containerd, tmp_path) as made:
-        yield made
 
 
 def forget_disk(folder: Path) -> None:

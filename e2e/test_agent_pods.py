@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 import suanli_containerd as sc
+from suanli_agent.pods import storage
 from suanli_pods import HOST_IP, Box, container, pod
-
-
-@pytest.fixture(scope="module")
-def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sc.Containerd]:
-    with sc.running(tmp_path_factory.mktemp("ctd")) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-async def box(containerd: sc.Containerd, tmp_path: Path) -> AsyncIterator[Box]:
-    async with Box(containerd, tmp_path) as made:
-        yield made
 
 
 def env(name: str, **fields: object) -> dict[str, object]:
@@ -284,6 +272,52 @@ async def test_sub_path_of_a_config_map_is_one_file(box: Box) -> None:
         restartPolicy="Never",
     )
     assert await box.output(wanted) == "2"
+
+
+# --- disk
+
+
+def filling(path: str, mebibytes: int) -> str:
+    return f"dd if=/dev/zero of={path} bs=1M count={mebibytes}; sync; sleep 1000 & wait $!"
+
+
+def limited(amount: str) -> dict[str, object]:
+    return {"limits": {"ephemeral-storage": amount}, "requests": {"ephemeral-storage": amount}}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "said"),
+    [
+        ("/v/fill", {}, 'Usage of EmptyDir volume "v" exceeds the limit "1Mi".'),
+        ("/fill", {"resources": limited("2Mi")}, 'Container c exceeded its local ephemeral storage limit "2Mi".'),
+    ],
+)
+async def test_a_pod_that_takes_more_disk_than_it_may_is_evicted(
+    box: Box, monkeypatch: pytest.MonkeyPatch, path: str, fields: dict[str, object], said: str
+) -> None:
+    monkeypatch.setattr(storage, "PERIOD_SECONDS", 0.2)
+    await box.restart()
+    mounts_ = [{"name": "v", "mountPath": "/v"}]
+    wanted = pod(
+        container(filling(path, 4), volumeMounts=mounts_, **fields),
+        volumes=[{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}],
+    )
+    told = await box.finish(wanted)
+    assert (told["phase"], told["reason"], told["message"]) == ("Failed", "Evicted", said)
+    assert "Evicted" in box.reasons(wanted["metadata"]["uid"])
+
+
+async def test_a_resize_waits_for_the_next_start_and_is_said_to(box: Box) -> None:
+    wanted = pod(container(resources={"limits": {"memory": "32Mi"}}))
+    uid = wanted["metadata"]["uid"]
+    await box.run(wanted)
+    wanted["spec"]["containers"][0]["resources"] = {"limits": {"memory": "48Mi"}}
+    box.send(wanted)
+    await box.hub.until(lambda: box.condition(uid, "PodResizePending") == "True")
+    await box.restart()
+    await box.execute(uid, "kill", "1")
+    await box.hub.until(lambda: box.condition(uid, "PodResizePending") == "False")
+    assert box.container(uid)["restartCount"] == 1
 
 
 # --- network

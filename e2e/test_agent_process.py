@@ -6,7 +6,7 @@ Ordinary device nodes stand in for those of a driver.
 import base64
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,6 @@ from suanli_agent.core import devices
 from suanli_pods import Box, container, pod
 
 NPU = "huawei.com/Ascend910"
-
-
-@pytest.fixture(scope="module")
-def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sc.Containerd]:
-    with sc.running(tmp_path_factory.mktemp("d")) as daemon:
-        yield daemon
 
 
 @pytest.fixture

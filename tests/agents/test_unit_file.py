@@ -20,7 +20,8 @@ def test_systemd_accepts_the_unit(tmp_path: pathlib.Path) -> None:
     """`systemd-analyze verify`, with the program at the place where it is installed here."""
     program = shutil.which("suanli-agent", path=str(pathlib.Path(sys.executable).parent))
     copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text().replace("ExecStart=suanli-agent", f"ExecStart={program}"))
+    text = UNIT.read_text().replace("ExecStart=suanli-agent", f"ExecStart={program}")
+    copy.write_text(text.replace("ExecStartPre=-+suanli-agent", f"ExecStartPre=-+{program}"))
     done = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -72,4 +72,4 @@ def _network(settings: settings_module.Settings, node: str) -> None:
         err(say("no-network", error))
         return
     if written:
-        err(say("network", written))
+        err(say("network-written", written))

@@ -22,6 +22,7 @@ _MODULES = {
     "hardware": "hardware",
     "verify-autonomy": "verify",
     "image": "image",
+    "network": "network",
 }
 
 

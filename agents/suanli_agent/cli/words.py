@@ -128,7 +128,11 @@ TEXTS: Dict[str, Tuple[str, str]] = {
         "断网重启后 {0}/{1} 个容器组可恢复",
     ),
     "loaded": ("loaded: {0}", "已导入：{0}"),
-    "network": ("wrote a pod network: {0}", "已写入容器组网络配置：{0}"),
+    "network": (
+        "let pods of the bridge that `join` wrote reach out (what the systemd unit does first)",
+        "让 `join` 写入的网桥上的容器组能访问外部（systemd 单元先做此事）",
+    ),
+    "network-written": ("wrote a pod network: {0}", "已写入容器组网络配置：{0}"),
     "no-network": ("no pod network was written: {0}", "未能写入容器组网络配置：{0}"),
     "no-loader": ("no tool of {0} to load images with: install {1}", "找不到 {0} 的导入工具：请安装 {1}"),
 }

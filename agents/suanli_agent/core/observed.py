@@ -36,8 +36,8 @@ class SandboxRecord:
 
 @dataclasses.dataclass(frozen=True)
 class ContainerRecord:
-    """A container, running or dead; attempt counts restarts from 0, spec_hash is of the spec that it was made
-    from.
+    """A container, running or dead; attempt counts restarts from 0, spec_hash and sizes (resources.sizes) are of the
+    spec that it was made from.
     """
 
     id: str
@@ -60,6 +60,7 @@ class ContainerRecord:
     termination_message_path: str = ""
     termination_message_policy: str = ""
     grace_seconds: Optional[int] = None
+    sizes: Optional[str] = None
 
     @property
     def running(self) -> bool:

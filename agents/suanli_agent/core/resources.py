@@ -40,6 +40,20 @@ def qos_class(spec: objects.PodSpec) -> str:
     return "Guaranteed" if all(_guaranteed(c.resources) for c in containers) else "Burstable"
 
 
+def sizes(container: objects.Container) -> str:
+    """CPU and memory of a container in one word: another word, and someone has resized it.
+
+    Raises ValueError for what is no quantity.
+    """
+    kinds = (("limit", container.resources.limits), ("request", container.resources.requests))
+    return " ".join(
+        f"{name}-{kind}:{quantity.milli(amounts[name])}"
+        for kind, amounts in kinds
+        for name in ("cpu", "memory")
+        if name in amounts
+    )
+
+
 def linux_resources(spec: objects.PodSpec, container: objects.Container, memory_capacity: int) -> LinuxResources:
     """The cgroup values of one container; memory_capacity is the box's memory in bytes.
 

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from suanli_agent.core import life, objects, observed, resources
 
+RESIZE = "PodResizePending"
 WRONG_BUILD = (
     "this image is not built for this box's processor: use the variant for its architecture and ISA level"
 )
@@ -147,7 +148,26 @@ def conditions(phase: str, state: life.PodState, seen: life.Observation, now: fl
     ]
     before = {condition.type: condition for condition in seen.pod.status.conditions}
     before.update({condition.type: condition for condition in seen.reported_conditions})
+    resized = _resized(seen)
+    if resized or RESIZE in before:
+        found.append((RESIZE, bool(resized), "Infeasible" if resized else "", _not_resized(resized)))
     return [_condition(entry, before.get(entry[0]), seen.pod.metadata.generation, now) for entry in found]
+
+
+def _resized(seen: life.Observation) -> list[str]:
+    """Running containers whose CPU or memory is another by now than what they were made with."""
+    spec = seen.pod.spec
+    found = ((each, seen.current(each.name)) for each in [*spec.init_containers, *spec.containers])
+    return [
+        each.name
+        for each, record in found
+        if record and record.running and record.sizes not in (None, resources.sizes(each))
+    ]
+
+
+def _not_resized(names: Sequence[str]) -> str:
+    said = "this node resizes no running container; it gets its new amounts when it is next started: "
+    return said + ", ".join(names) if names else ""
 
 
 def _condition(
@@ -202,7 +222,6 @@ def _listed(word: str, names: Sequence[str]) -> str:
     return f"containers with {word} status: [{' '.join(names)}]"
 
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 _LISTS = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 
 

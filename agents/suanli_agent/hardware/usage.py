@@ -38,7 +38,9 @@ def parse_cpu_ticks(text: str) -> Tuple[int, int]:
 
 
 # Interfaces that carry what another one carries too would count it twice.
-_INNER_INTERFACE = re.compile(r"lo|veth|cni|docker|br|virbr|cali|flannel|tun|tap|dummy|ifb|vxlan|kube|bond|team")
+_INNER_INTERFACE = re.compile(
+    r"lo|veth|suanli|cni|docker|br|virbr|cali|flannel|tun|tap|dummy|ifb|vxlan|kube|bond|team"
+)
 
 
 def parse_network(text: str) -> Tuple[int, int]:

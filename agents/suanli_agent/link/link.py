@@ -78,6 +78,7 @@ class Link:
     def attach(self, pods: ports.Pods) -> None:
         """Tell the link whom to feed, before `run`."""
         self._pods = pods
+        self.events.starting = pods.starting
         self.watch = watch.PodWatch(self.client, self.hub.node, pods, self._known_uid, self.answered)
         self.reporter = reporter.Reporter(self.client, self.hub.node, self.box, pods, self)
 

@@ -118,6 +118,7 @@ def container(
     """A container of a pod."""
     annotations = {
         records.SPEC_HASH: life.spec_hash(spec),
+        records.SIZES: resources.sizes(spec),
         records.MESSAGE_PATH: spec.termination_message_path,
         records.MESSAGE_POLICY: spec.termination_message_policy,
         records.GRACE: str(pod.spec.termination_grace_period_seconds),

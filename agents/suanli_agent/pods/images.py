@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Iterable
@@ -14,6 +15,9 @@ from suanli_agent.runtime import cri_pb2 as cri
 from suanli_agent.runtime import errors
 
 log = logging.getLogger(__name__)
+
+SEEN_SECONDS = 2.0
+"""How long what the runtime said of an image answers for other pods, too: 30 that start at once ask as one."""
 
 
 class ImageError(Exception):
@@ -34,14 +38,26 @@ class Images:
         self._backoffs: dict[str, backoff.Backoff] = {}
         self._failures: dict[str, str] = {}
         self._used: dict[str, float] = {}
+        self._seen: dict[str, tuple[float, observed.ImageRecord]] = {}
+
+    async def foresee(self, pod: objects.Pod, since: float) -> None:
+        """Ask for a pod's images while its sandbox is made. What is wrong shows when they are needed."""
+        names = dict.fromkeys(container.image for container in [*pod.spec.init_containers, *pod.spec.containers])
+        for name in names:
+            with contextlib.suppress(errors.RuntimeFault):
+                await self._look(name, since)
 
     async def ensure(
-        self, pod: objects.Pod, container: objects.Container, config: cri.PodSandboxConfig
+        self, pod: objects.Pod, container: objects.Container, config: cri.PodSandboxConfig, since: float
     ) -> observed.ImageRecord:
-        """The image of a container, pulled when its policy says so. Raises ImageError, errors.RuntimeFault."""
+        """The image of a container as it is now or was since (seconds since the epoch), pulled when its policy says
+        so.
+
+        Raises ImageError, errors.RuntimeFault.
+        """
         lock = self._locks.setdefault(container.image, asyncio.Lock())
         async with lock:
-            present = await self._present(container)
+            present = await self._present(container, since)
             wanted = imaging.policy(container)
             if present is None and wanted == "Never":
                 message = f'Container image "{container.image}" is not present with pull policy of Never'
@@ -53,9 +69,19 @@ class Images:
                 return self._mark(present)
             return self._mark(await self._pull(pod, container, config, present))
 
-    async def _present(self, container: objects.Container) -> Optional[observed.ImageRecord]:
+    async def _look(self, name: str, since: float) -> Optional[observed.ImageRecord]:
+        now = self._ctx.now()
+        at, known = self._seen.get(name, (0.0, None))
+        if known is not None and since <= at <= now <= at + SEEN_SECONDS:
+            return known
+        found = await self._ctx.runtime.image(name)
+        if found is not None:
+            self._seen[name] = now, found
+        return found
+
+    async def _present(self, container: objects.Container, since: float) -> Optional[observed.ImageRecord]:
         try:
-            return await self._ctx.runtime.image(container.image)
+            return await self._look(container.image, since)
         except errors.UnavailableFault:
             raise
         except errors.RuntimeFault as problem:
@@ -85,6 +111,7 @@ class Images:
         if found is None:
             raise self._failed(pod, container, "ErrImagePull", "the runtime pulled it and does not have it")
         self._backoffs.pop(image, None)
+        self._seen[image] = self._ctx.now(), found
         self._tell(pod, container, "Pulled", f'Successfully pulled image "{image}"')
         return found
 

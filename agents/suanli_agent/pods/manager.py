@@ -17,6 +17,7 @@ import msgspec
 from suanli_agent import memory, state, tasks
 from suanli_agent.core import devices as core_devices
 from suanli_agent.core import env, objects
+from suanli_agent.core import storage as core_storage
 from suanli_agent.pods import (
     context,
     devices,
@@ -27,6 +28,7 @@ from suanli_agent.pods import (
     ports,
     settings,
     starter,
+    storage,
     streams,
     view,
     volumes,
@@ -83,7 +85,8 @@ class PodManager:
         with contextlib.suppress(errors.RuntimeFault):
             await self._adopt()
         self._loops = [
-            asyncio.ensure_future(work) for work in (self._watch_engine(), self._refresh(), self._keep())
+            asyncio.ensure_future(work)
+            for work in (self._watch_engine(), self._refresh(), self._keep(), self._watch_storage())
         ]
 
     async def stop(self) -> None:
@@ -234,6 +237,23 @@ class PodManager:
             except (errors.RuntimeFault, OSError) as problem:
                 log.warning("housekeeping: %s", problem)
 
+    async def _watch_storage(self) -> None:
+        """Pods that use more of the disk than they may are evicted."""
+        while True:
+            await asyncio.sleep(storage.PERIOD_SECONDS)
+            for one in [one for one in self._workers.values() if core_storage.is_limited(one.pod.spec)]:
+                try:
+                    await self._look_at_storage(one)
+                except (errors.RuntimeFault, ValueError) as problem:
+                    log.warning("storage of pod %s: %s", one.pod.metadata.name, problem)
+
+    async def _look_at_storage(self, one: worker.Worker) -> None:
+        _, containers = self._view.of(one.pod.metadata.uid)
+        used = await storage.measure(self._ctx, one.pod, containers)
+        message = core_storage.excess(one.pod.spec, used)
+        if message and not one.stopping:
+            one.evict(message)
+
     async def tidy(self) -> None:
         """One round of housekeeping. Orphans are only removed once the hub has told what should run."""
         await housekeeping.rotate_logs(self._ctx, self._view)
@@ -252,6 +272,10 @@ class PodManager:
     def views(self) -> list[ports.PodView]:
         """Every pod of this box."""
         return [_pod_view(one) for one in self._workers.values()]
+
+    def starting(self) -> bool:
+        """See ports.Pods."""
+        return any(one.starting for one in self._workers.values())
 
     def logs(self, namespace: str, pod: str, container: str, options: ports.LogOptions) -> AsyncIterator[bytes]:
         """A container's log."""

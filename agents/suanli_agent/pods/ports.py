@@ -222,6 +222,9 @@ class Pods(Protocol):
     def views(self) -> list[PodView]:
         """Every pod that this box should run or is still stopping."""
 
+    def starting(self) -> bool:
+        """Whether a sandbox or container is being made at this moment."""
+
     def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """The container's log in chunks, as `kubectl logs` prints it.
 

@@ -44,7 +44,8 @@ class Starter:
 
     async def sandbox(self, pod: objects.Pod, attempt: int) -> None:
         """Volumes and sandbox of a pod. Raises StartError."""
-        retry = self._ctx.now() + SANDBOX_RETRY_SECONDS
+        begun = self._ctx.now()
+        retry = begun + SANDBOX_RETRY_SECONDS
         try:
             await self.volumes(pod)
         except (env.MissingError, volumes.VolumeError, ValueError, ports.HubError) as problem:
@@ -55,7 +56,8 @@ class Starter:
             directory = configs.log_directory(self._ctx.settings, pod)
             directory.mkdir(parents=True, exist_ok=True)
             async with self._slot():
-                sandbox_id = await self._ctx.runtime.run_sandbox(self.sandbox_config(pod, attempt), handler)
+                making = self._ctx.runtime.run_sandbox(self.sandbox_config(pod, attempt), handler)
+                sandbox_id, _ = await asyncio.gather(making, self._images.foresee(pod, begun))
             await self._view.look_at_sandbox(sandbox_id)
         except (errors.RuntimeFault, ValueError, OSError, ports.HubError) as problem:
             message = f"Failed to create pod sandbox: {problem}"
@@ -106,12 +108,18 @@ class Starter:
 
     # --- a container
 
-    async def container(self, pod: objects.Pod, spec: objects.Container, sandbox: observed.SandboxRecord) -> None:
-        """Create and start a container, run its postStart hook. Raises StartError, images.ImageError."""
+    async def container(
+        self, pod: objects.Pod, spec: objects.Container, sandbox: observed.SandboxRecord, since: float
+    ) -> None:
+        """Create and start a container, run its postStart hook; what was known of its image since (seconds since the
+        epoch) counts when it is made for the first time.
+
+        Raises StartError, images.ImageError.
+        """
         attempt = self._attempt(pod, spec)
         config = self.sandbox_config(pod, sandbox.attempt)
         try:
-            image = await self._images.ensure(pod, spec, config)
+            image = await self._images.ensure(pod, spec, config, self._ctx.now() if attempt else since)
             given = await self._given(pod, spec, image, attempt)
         except (ValueError, volumes.VolumeError, ports.HubError, OSError, errors.RuntimeFault) as problem:
             self._event(pod, spec, "Warning", "Failed", f"Error: {problem}")

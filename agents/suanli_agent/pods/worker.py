@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 MINIMUM_GRACE_SECONDS = 2
 """Even a container whose grace is used up gets this long between SIGTERM and SIGKILL, as with kubelet."""
 
+EVICTION_GRACE_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 SANDBOX_RETRY_LIMIT_SECONDS = 60.0
 
@@ -64,6 +65,7 @@ class Worker:
         self._kill_by: dict[str, float] = {}
         self._waiting: dict[str, life.Waiting] = {}
         self._retry_at = 0.0
+        self._begun = math.inf  # when we began to make its newest sandbox; seconds since the epoch
         self._sandbox_failures = 0
         self._probers: dict[str, probes.Prober] = {}
         self._read: set[str] = set()
@@ -100,12 +102,25 @@ class Worker:
         """Something of the pod changed."""
         self._wake.set()
 
+    def evict(self, message: str) -> None:
+        """It takes what is not its own: it fails for good, with a moment's grace, as with kubelet."""
+        self._ctx.event(self.pod, "Warning", "Evicted", message)
+        verdict = life.Verdict("Failed", "Evicted", message)
+        stop_by = self._ctx.now() + EVICTION_GRACE_SECONDS
+        self.state = dataclasses.replace(self.state, verdict=verdict, stop_by=stop_by)
+        self._wake.set()
+
     async def close(self) -> None:
         """Stop supervising; containers go on."""
         for prober in self._probers.values():
             prober.close()
         self.reporter.close()
         await tasks.end(task for task in [self._loop, *self._tasks.values()] if task is not None)
+
+    @property
+    def starting(self) -> bool:
+        """True while its sandbox or a container is being made."""
+        return not self._tasks.keys().isdisjoint(("sandbox", "start"))
 
     @property
     def stopping(self) -> bool:
@@ -237,6 +252,7 @@ class Worker:
         self._wake.set()
 
     async def _make_sandbox(self, attempt: int) -> None:
+        self._begun = self._ctx.now()
         try:
             await self._starter.sandbox(self.pod, attempt)
         except starter.StartError as problem:
@@ -260,7 +276,7 @@ class Worker:
 
     async def _start_one(self, spec: objects.Container, sandbox: observed.SandboxRecord) -> None:
         try:
-            await self._starter.container(self.pod, spec, sandbox)
+            await self._starter.container(self.pod, spec, sandbox, self._begun)
         except (starter.StartError, images.ImageError) as problem:
             self._waiting[spec.name] = problem.waiting
             self._retry_at = problem.retry_at

@@ -16,6 +16,7 @@ MANAGED_BY = "io.suanli.managed-by"
 """On everything that this agent makes: nothing without it is ever stopped or removed."""
 
 SPEC_HASH = "io.suanli.container.hash"
+SIZES = "io.suanli.container.sizes"
 MESSAGE_PATH = "io.kubernetes.container.terminationMessagePath"
 MESSAGE_POLICY = "io.kubernetes.container.terminationMessagePolicy"
 GRACE = "io.kubernetes.pod.terminationGracePeriod"
@@ -78,6 +79,7 @@ def container_status(answer: cri.ContainerStatusResponse, sandbox_id: str) -> ob
         termination_message_path=notes.get(MESSAGE_PATH, ""),
         termination_message_policy=notes.get(MESSAGE_POLICY, ""),
         grace_seconds=int(notes[GRACE]) if notes.get(GRACE, "").isdigit() else None,
+        sizes=notes.get(SIZES),
     )
 
 

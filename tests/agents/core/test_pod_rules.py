@@ -23,6 +23,7 @@ from suanli_agent.core import (
     quantity,
     resources,
     security,
+    storage,
     support,
 )
 
@@ -279,3 +280,45 @@ def test_collector_takes_the_longest_unused_and_never_what_is_needed() -> None:
     used = {"0": 50.0, "1": 10.0, "2": 30.0, "3": 20.0, "4": 99.0}
     chosen = imaging.to_remove(images, {"img1"}, used, 15, before=90.0)
     assert [image.id for image in chosen] == ["3", "2"]
+
+
+# --- disk
+
+
+def on_disk(limits: list[str], size: str = "") -> objects.PodSpec:
+    containers = [
+        {"name": f"c{number}", "image": "img", "resources": {"limits": {storage.RESOURCE: limit}} if limit else {}}
+        for number, limit in enumerate(limits)
+    ]
+    empty = {"sizeLimit": size} if size else {}
+    return make_pod(*containers, volumes=[{"name": "v", "emptyDir": empty}]).spec
+
+
+def test_only_pods_with_a_limit_on_the_disk_are_measured() -> None:
+    assert not storage.is_limited(on_disk([""]))
+    assert storage.is_limited(on_disk(["", "1Mi"]))
+    assert storage.is_limited(on_disk([""], "1Mi"))
+    in_memory = make_pod(volumes=[{"name": "v", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}])
+    assert not storage.is_limited(in_memory.spec)
+
+
+@pytest.mark.parametrize(
+    ("volume", "first", "second", "said"),
+    [
+        (4096, 1024, 2048, ""),
+        (4097, 0, 0, 'EmptyDir volume "v" exceeds the limit "4Ki"'),
+        (0, 1025, 0, 'Container c0 exceeded its local ephemeral storage limit "1Ki"'),
+        (4096, 1024, 2049, 'Container c1 exceeded its local ephemeral storage limit "2Ki"'),
+    ],
+)
+def test_disk_limits_are_each_their_own(volume: int, first: int, second: int, said: str) -> None:
+    used = storage.Usage({"v": volume}, {"c0": first, "c1": second})
+    found = storage.excess(on_disk(["1Ki", "2Ki", "4Ki"], "4Ki"), used)
+    assert said in found
+    assert bool(said) == bool(found)
+
+
+def test_volumes_count_against_the_sum_of_the_containers_limits() -> None:
+    spec = on_disk(["1Ki", "2Ki"])
+    assert storage.excess(spec, storage.Usage({"v": 3072}, {})) == ""
+    assert "total limit of containers 3072" in storage.excess(spec, storage.Usage({"v": 3000}, {"c0": 73}))

@@ -131,3 +131,23 @@ def test_patch_has_what_differs_and_replaces_address_lists() -> None:
 def test_nothing_new_is_no_patch() -> None:
     said = told(seen(None, record()))
     assert status.patch(make_pod(), said, said) == {}
+
+
+def sized(cpu: str) -> objects.Pod:
+    return make_pod({"name": "c", "image": "img", "resources": {"limits": {"cpu": cpu}}})
+
+
+def test_a_resize_of_a_running_container_is_said_to_be_none() -> None:
+    """Until the container is made anew; the same amount in other words is no resize."""
+    made = record(sizes="cpu-limit:1000")
+    assert not [each for each in told(seen(sized("1000m"), made))["conditions"] if each["type"] == status.RESIZE]
+    said = condition(told(seen(sized("2"), made)), status.RESIZE)
+    assert (said["status"], said["reason"]) == ("True", "Infeasible")
+    assert said["message"].endswith(": c")
+
+
+def test_a_resize_that_came_true_with_a_restart_is_taken_back() -> None:
+    known = (objects.PodCondition(type=status.RESIZE, status="True"),)
+    after = seen(sized("2"), record(attempt=1, sizes="cpu-limit:2000"), reported_conditions=known)
+    said = condition(told(after), status.RESIZE)
+    assert (said["status"], "reason" in said) == ("False", False)

@@ -1,0 +1,48 @@
+"""How much of the box's disk a pod uses; core/storage.py says whether that is too much."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from suanli_agent.core import objects, observed, storage
+from suanli_agent.pods import configs, context, volumes
+
+PERIOD_SECONDS = 10.0
+"""Between two looks: kubelet's evictionMonitoringPeriod."""
+
+_BLOCK = 512
+
+
+async def measure(
+    ctx: context.Context, pod: objects.Pod, containers: Sequence[observed.ContainerRecord]
+) -> storage.Usage:
+    """What a pod uses now. The runtime's figure for a writable layer may be some seconds old.
+
+    Raises errors.RuntimeFault.
+    """
+    own, logs = volumes.Volumes(ctx.settings, pod), configs.log_directory(ctx.settings, pod)
+    layers = {record.name: await ctx.runtime.writable_bytes(record.id) for record in containers if record.running}
+    # A walk of many files must not hold the loop up.
+    loop = asyncio.get_running_loop()
+    found = {
+        volume.name: await loop.run_in_executor(None, disk_bytes, own.path(volume))
+        for volume in storage.disk_volumes(pod.spec)
+    }
+    written = {name: await loop.run_in_executor(None, disk_bytes, logs / name) for name in layers}
+    return storage.Usage(found, {name: layers[name] + written[name] for name in layers})
+
+
+def disk_bytes(folder: Path) -> int:
+    """What the files and folders below take on the disk; what vanishes meanwhile, and links, count nothing."""
+    total = 0
+    for place, folders, files in os.walk(folder):
+        for name in [*folders, *files]:
+            try:
+                found = os.lstat(os.path.join(place, name))  # noqa: PTH118 - a Path for each file costs twice
+            except OSError:
+                continue
+            total += found.st_blocks * _BLOCK
+    return total

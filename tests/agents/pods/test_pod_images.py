@@ -1,0 +1,85 @@
+"""When the runtime is asked for an image, and when what it said a moment ago will do."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from suanli_agent import state
+from suanli_agent.core import objects, observed
+from suanli_agent.pods import context, devices, images, needs, ports, settings
+from suanli_agent.runtime import cri_pb2 as cri
+
+
+class Runtime:
+    """Has one image; `id` may be loaded anew under the same name."""
+
+    def __init__(self) -> None:
+        self.id, self.asked = "sha256:one", 0
+
+    async def image(self, name: str) -> observed.ImageRecord | None:
+        self.asked += 1
+        return observed.ImageRecord(self.id, tags=(name,)) if self.id else None
+
+
+class Hub:
+    """Hears Events."""
+
+    def emit_event(self, note: ports.EventNote) -> None:
+        """Nobody reads them here."""
+
+
+class Box:
+    """Images with a clock of ours."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = 100.0
+        self.runtime = Runtime()
+        store = state.Store(folder / "state.db")
+        node = ports.NodeFacts("box", (), {})
+        ctx = context.Context(
+            settings.Settings(), cast("Any", self.runtime), cast("Any", Hub()), store, node,
+            devices.Devices(store, dict), now=lambda: self.now,
+        )  # fmt: skip
+        self.images = images.Images(ctx, needs.Needs(ctx))
+
+    async def ensure(self, since: float) -> str:
+        return (await self.images.ensure(POD, POD.spec.containers[0], cri.PodSandboxConfig(), since)).id
+
+
+CONTAINER = objects.Container(name="c", image="app:1", image_pull_policy="IfNotPresent")
+POD = objects.Pod(metadata=objects.ObjectMeta(name="p", uid="u"), spec=objects.PodSpec(containers=[CONTAINER]))
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    return Box(tmp_path)
+
+
+async def test_pods_that_start_together_ask_once(box: Box) -> None:
+    await box.images.foresee(POD, since=100.0)
+    for _ in range(30):
+        await box.ensure(since=99.5)
+    assert box.runtime.asked == 1
+
+
+async def test_a_pod_that_came_later_has_the_image_that_was_loaded_before_it(box: Box) -> None:
+    """A rolling update under the same tag: what was known before the new pod came does not count."""
+    await box.ensure(since=100.0)
+    box.runtime.id = "sha256:two"
+    box.now = 100.5
+    assert await box.ensure(since=100.4) == "sha256:two"
+
+
+async def test_what_was_said_long_ago_does_not_count(box: Box) -> None:
+    await box.ensure(since=100.0)
+    box.runtime.id = "sha256:two"
+    box.now += images.SEEN_SECONDS + 0.1
+    assert await box.ensure(since=100.0) == "sha256:two"
+
+
+async def test_an_image_that_was_not_there_is_asked_for_again(box: Box) -> None:
+    box.runtime.id = ""
+    await box.images.foresee(POD, since=100.0)
+    box.runtime.id = "sha256:one"
+    assert await box.ensure(since=100.0) == "sha256:one"
