@@ -220,7 +220,7 @@ class Fleet:
             self._recount_devices(row)
         scored = [name for name in ("cpu", "memory", *node.hardware.accelerators) if amounts.get(name)]
         self._fullness.weigh(row, {self.resources[name]: amounts[name] for name in scored})
-        size = 31 - min(31, amounts.get("cpu", 0).bit_length())
+        size = ranking.smallness(amounts.get("cpu", 0))
         self._minor[row] = (size << ranking.SIZE_SHIFT) | (int(self._minor[row]) & ranking.NAME_MASK)
 
     def _reopen(self, row: int) -> None:

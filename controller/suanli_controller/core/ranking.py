@@ -1,7 +1,8 @@
 """How full each node is and where its name stands, packed into one integer for the strategies to compare.
 
-A rank is `score << 31 | smallness << 26 | name`: the larger the better, and no two nodes have the same. Equal
-scores (they are told apart in millionths) go to the smaller node by cores, then to the lower (target, name).
+A rank is `score << 31 | smallness << 22 | name`: the larger the better, and no two nodes have the same. Equal
+scores (they are told apart in millionths) go to the smaller node by cores (told apart from a sixteenth more on), then
+to the lower (target, name).
 """
 
 import bisect
@@ -11,14 +12,23 @@ SCALE: Final = 1 << 20  # a score of one: nothing of the node is free
 SCORE_SHIFT: Final = 31
 ALL_SCORE: Final = (SCALE - 1) << SCORE_SHIFT  # the bits of the score: inverted, the emptiest node is the best
 MINOR_MASK: Final = (1 << SCORE_SHIFT) - 1
-SIZE_SHIFT: Final = 26
-NAME_BITS: Final = 26
+SIZE_SHIFT: Final = 22
+NAME_BITS: Final = 22
+STEP_BITS: Final = 4  # of smallness: 16 steps from one power of two to the next
 NAME_MASK: Final = (1 << NAME_BITS) - 1
 RANK_BITS: Final = 52  # of a rank; what is above them is for constraints
 UPPER_SHIFT: Final = RANK_BITS - 7  # where a score of at most 127 stands that goes before fullness
 SCORE_BITS_GIVEN_UP: Final = RANK_BITS - UPPER_SHIFT + SIZE_SHIFT  # fullness is told less finely then
 CLOSED: Final = -(1 << 62)  # a node that takes nothing
 _FEW: Final = 64  # newcomers above it are sorted in at once
+
+
+def smallness(cores_milli: int) -> int:
+    """The larger the fewer cores: their logarithm in sixteenths of a doubling, from the top of the bits that it has."""
+    length = cores_milli.bit_length()
+    step = (cores_milli << STEP_BITS >> max(length - 1, 0)) & ((1 << STEP_BITS) - 1)
+    return max((1 << SCORE_SHIFT - SIZE_SHIFT) - 1 - (length << STEP_BITS | step), 0)
+
 
 Key = tuple[str, str]  # target, node
 

@@ -311,15 +311,24 @@ def test_a_search_finds_the_node_whose_key_is_the_largest(
             assert key <= 0 or at == keys.argmax()
 
 
-@given(
-    st.lists(st.integers(0, 6), min_size=2, max_size=6),
-    st.lists(st.tuples(st.sampled_from((1, 2, 3)), st.integers(1, 6)), min_size=1, max_size=4),
-)
-@settings(max_examples=60, deadline=None)
-def test_a_batch_sorted_by_size_places_nearly_what_an_exact_solver_does(
-    cpus: list[int], works: list[tuple[int, int]]
-) -> None:
-    """Replicas placed, weighted by their cores: within 2% of the mixed-integer optimum, or one replica of it."""
+def test_batches_sorted_by_size_place_nearly_what_an_exact_solver_does() -> None:
+    """Replicas placed, weighted by their cores, over 300 small fleets: within 2% of the mixed-integer optimum."""
+    chance, placed, best = Random(4), 0, 0.0
+    for _ in range(300):
+        cpus = [chance.randint(0, 6) for _ in range(chance.randint(2, 6))]
+        works = [(chance.randint(1, 3), chance.randint(1, 6)) for _ in range(chance.randint(1, 4))]
+        placed += _placed(cpus, works)
+        best += exact(cpus, works)
+    assert 0.98 * best <= placed <= best
+
+
+def test_a_replica_goes_to_the_empty_node_that_it_fills() -> None:
+    """Two of 3 cores, two nodes of 4 and two of 3: the nodes of 4 stay whole for pairs of 2."""
+    assert _placed([4, 4, 3, 3], [(3, 2), (2, 3), (2, 1)]) == 14
+
+
+def _placed(cpus: list[int], works: list[tuple[int, int]]) -> int:
+    """How many cores are given out to works (cores of a replica, replicas), the largest first."""
     works = sorted(works, reverse=True)
     where = fleets.of([CLOUDS[0]], [fleets.node(f"n{i}", CLOUDS[0].ref, cpu=cpu) for i, cpu in enumerate(cpus)])
     wanted = [
@@ -327,9 +336,7 @@ def test_a_batch_sorted_by_size_places_nearly_what_an_exact_solver_does(
         for i, (cpu, count) in enumerate(works)
     ]
     decisions = placement.place(where, wanted)
-    placed = sum(cpu * (count - each.unplaced) for (cpu, count), each in zip(works, decisions, strict=True))
-    best = exact(cpus, works)
-    assert placed >= min(0.98 * best, best - max(cpu for cpu, _ in works))
+    return sum(cpu * (count - each.unplaced) for (cpu, count), each in zip(works, decisions, strict=True))
 
 
 def exact(cpus: list[int], works: list[tuple[int, int]]) -> float:
