@@ -62,14 +62,8 @@ _HELLO = (
 )
 
 
-def _deadline(seconds: float) -> str:
-    """As grpc-timeout has it: eight digits at most, and a unit."""
-    milliseconds = max(1, round(seconds * 1000))
-    return f"{milliseconds}m" if milliseconds < 10**8 else f"{min(round(seconds), 10**8 - 1)}S"
-
-
 @functools.lru_cache(maxsize=64)
-def _head(path: str, deadline: str) -> bytes:
+def _head(path: str, milliseconds: int) -> bytes:
     return hpack.encode(
         (
             (":method", "POST"),
@@ -79,7 +73,7 @@ def _head(path: str, deadline: str) -> bytes:
             ("te", "trailers"),
             ("content-type", "application/grpc"),
             ("user-agent", "suanli-agent"),
-            ("grpc-timeout", deadline),
+            ("grpc-timeout", f"{milliseconds}m"),
         )
     )
 
@@ -166,13 +160,13 @@ class _Connection(asyncio.Protocol):
 
     # --- a call
 
-    async def call(self, path: str, message: bytes, deadline: str) -> bytes:
+    async def call(self, path: str, message: bytes, milliseconds: int) -> bytes:
         if self.closing:
             raise ConnectionResetError("connection lost")
         number, self._next = self._next, self._next + 2
         self._streams[number] = stream = _Stream(self._stream_window)
         try:
-            head = _frame(_HEADERS, _END_HEADERS, number, _head(path, deadline))
+            head = _frame(_HEADERS, _END_HEADERS, number, _head(path, milliseconds))
             await self._send(number, stream, head, struct.pack(">BI", 0, len(message)) + message)
             await stream.done
             return stream.answer()
@@ -304,13 +298,13 @@ class Channel:
 
         Raises StatusError; OSError where there is no connection or it broke; asyncio.TimeoutError.
         """
-        return await asyncio.wait_for(self._call(method, message, _deadline(seconds)), seconds)
+        return await asyncio.wait_for(self._call(method, message, max(1, round(seconds * 1000))), seconds)
 
-    async def _call(self, method: str, message: bytes, deadline: str) -> bytes:
+    async def _call(self, method: str, message: bytes, milliseconds: int) -> bytes:
         connection = self._connection
         if connection is None or connection.closing:
             connection = await self._connected()
-        return await connection.call(method, message, deadline)
+        return await connection.call(method, message, milliseconds)
 
     async def _connected(self) -> _Connection:
         """A new connection, made once for all who wait for it."""
