@@ -25,7 +25,7 @@ PACKAGES = [
     "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6", "libgcc-s1", "libssl3", "zlib1g",
     "libexpat1", "libffi8", "libsqlite3-0", "libbz2-1.0", "liblzma5", "libcrypt1", "libuuid1",
 ]  # fmt: skip
-NEEDS = ("msgspec", "protobuf<7", "cryptography", "h11")
+NEEDS = ("msgspec", "grpclib", "protobuf<7", "cryptography", "h11")
 
 
 def run(*command: str, where: Path) -> None:

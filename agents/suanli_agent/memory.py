@@ -32,7 +32,7 @@ class Thrift:
     """Trims when there is something to be had: it costs some 30 ms of a core."""
 
     def __init__(self) -> None:
-        self._least = 0  # the first look comes after the start, which leaves a good part of a MiB itself
+        self._least = resident()
 
     def look(self) -> bool:
         """Trim where the process has grown by WORTH_BYTES since it was smallest; whether it did."""

@@ -8,12 +8,13 @@ import dataclasses
 import functools
 import ssl
 import urllib.parse
-from typing import Optional
+from typing import Any, Optional
 
-from google.protobuf import message
+import grpclib.client
+import grpclib.exceptions
 
 from suanli_agent.core import objects
-from suanli_agent.runtime import client, errors, grpc, health_pb2
+from suanli_agent.runtime import client, errors, health_pb2
 
 BODY_LIMIT = 10 * 1024
 REDIRECT_LIMIT = 10
@@ -74,7 +75,7 @@ async def _network(wanted: objects.Probe, target: Target) -> Outcome:
         host = wanted.tcp_socket.host or target.ip
         return await _tcp(host, port_number(wanted.tcp_socket.port, target.container))
     if wanted.grpc is not None:
-        return await _grpc(target.ip, wanted.grpc.port, wanted.grpc.service or "", float(wanted.timeout_seconds))
+        return await _grpc(target.ip, wanted.grpc.port, wanted.grpc.service or "")
     return Outcome(None, "the probe has no handler")
 
 
@@ -84,13 +85,15 @@ async def _tcp(host: str, port: int) -> Outcome:
     return Outcome(True)
 
 
-async def _grpc(host: str, port: int, service: str, seconds: float) -> Outcome:
-    channel = grpc.Channel(host=host, port=port)
+async def _grpc(host: str, port: int, service: str) -> Outcome:
+    channel = grpclib.client.Channel(host, port)
     request = health_pb2.HealthCheckRequest(service=service)
+    method: Any = grpclib.client.UnaryUnaryMethod(
+        channel, "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
+    )
     try:
-        raw = await channel.call("/grpc.health.v1.Health/Check", request.SerializeToString(), seconds)
-        answer = health_pb2.HealthCheckResponse.FromString(raw)
-    except (grpc.StatusError, message.DecodeError) as problem:
+        answer = await method(request)
+    except (grpclib.exceptions.GRPCError, grpclib.exceptions.StreamTerminatedError) as problem:
         return Outcome(False, f"gRPC health check failed: {problem}")
     finally:
         channel.close()

@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Optional
 
-from google.protobuf import message
+import grpclib
+import grpclib.client
+import grpclib.config
+import grpclib.const
+import grpclib.exceptions
 
 from suanli_agent.core import observed
 from suanli_agent.runtime import cri_pb2 as cri
-from suanli_agent.runtime import errors, grpc, records
+from suanli_agent.runtime import errors, records
 
 CALL_SECONDS = 10.0
 """Reading and listing: answered in milliseconds by a healthy runtime."""
@@ -27,10 +31,10 @@ RUNTIME = "/runtime.v1.RuntimeService/"
 IMAGES = "/runtime.v1.ImageService/"
 
 _FAULTS = {
-    grpc.NOT_FOUND: errors.NotFoundFault,
-    grpc.UNAVAILABLE: errors.UnavailableFault,
-    grpc.UNIMPLEMENTED: errors.UnimplementedFault,
-    grpc.DEADLINE_EXCEEDED: errors.TimeoutFault,
+    grpclib.const.Status.NOT_FOUND: errors.NotFoundFault,
+    grpclib.const.Status.UNAVAILABLE: errors.UnavailableFault,
+    grpclib.const.Status.UNIMPLEMENTED: errors.UnimplementedFault,
+    grpclib.const.Status.DEADLINE_EXCEEDED: errors.TimeoutFault,
 }
 
 
@@ -42,7 +46,7 @@ class Runtime:
 
     def __init__(self, socket: str) -> None:
         self.socket = socket
-        self._channel: Optional[grpc.Channel] = None
+        self._channel: Optional[grpclib.client.Channel] = None
 
     def close(self) -> None:
         """Close the connection; running calls fail with UnavailableFault."""
@@ -51,16 +55,22 @@ class Runtime:
             self._channel = None
 
     async def _call(self, path: str, request: Any, reply: Any, seconds: float = CALL_SECONDS) -> Any:
-        if self._channel is None:
-            self._channel = grpc.Channel(path=self.socket)
+        method: Any = grpclib.client.UnaryUnaryMethod(self._connection(), path, type(request), reply)
         try:
-            return reply.FromString(await self._channel.call(path, request.SerializeToString(), seconds))
-        except grpc.StatusError as problem:
-            raise _FAULTS.get(problem.status, errors.RuntimeFault)(str(problem)) from problem
+            return await method(request, timeout=seconds)
+        except grpclib.exceptions.GRPCError as problem:
+            raise _FAULTS.get(problem.status, errors.RuntimeFault)(
+                problem.message or problem.status.name
+            ) from problem
         except asyncio.TimeoutError as problem:
             raise errors.UnavailableFault(f"{path} at {self.socket}: no answer in {seconds:g} s") from problem
-        except (OSError, message.DecodeError) as problem:
+        except (OSError, grpclib.exceptions.StreamTerminatedError, grpclib.exceptions.ProtocolError) as problem:
             raise errors.UnavailableFault(f"{path} at {self.socket}: {problem}") from problem
+
+    def _connection(self) -> grpclib.client.Channel:
+        if self._channel is None:
+            self._channel = grpclib.client.Channel(path=self.socket)
+        return self._channel
 
     async def version(self) -> tuple[str, str]:
         """Name and version of the runtime, as in nodeInfo.containerRuntimeVersion (name://version)."""

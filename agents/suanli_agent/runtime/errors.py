@@ -1,4 +1,4 @@
-"""The runtime's failures in our words; grpc.py's exceptions never leave this room."""
+"""The runtime's failures in our words; grpclib's exceptions never leave this room."""
 
 from __future__ import annotations
 
