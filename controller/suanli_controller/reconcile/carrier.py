@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -232,7 +233,8 @@ class Carrier:
             await self.copies.sweep(namespace, named)
 
     async def _prepare(self, wants: Wants) -> None:
-        await self.ensure_namespace(wants.namespace)
+        if wants.references or wants.service_account:
+            await self.ensure_namespace(wants.namespace)
         await self.copies.bring(wants.namespace, wants.references)
         if wants.service_account:
             await self.copies.require_service_account(wants.namespace, wants.service_account)
@@ -264,15 +266,24 @@ class Carrier:
                 await self._delete(workload_uid, have.key, have)
 
     async def _apply(self, workload_uid: str, step: convergence.Apply) -> None:
-        resource, want = cluster.OWNED[step.want.key[0]], step.want
+        want = step.want
         try:
-            after = await self.there.api.apply(resource, want.manifest, force=step.known)
+            after = await self._applied_in_namespace(want, force=step.known)
         except (errors.Conflict, errors.Invalid) as error:
             if not step.known:
                 await self._check_name(want, error)
             raise
         self._note(workload_uid, want.key, after.metadata.generation)
         self._made.setdefault(workload_uid, set()).add(want.key)
+
+    async def _applied_in_namespace(self, want: convergence.Want, *, force: bool) -> Any:
+        """Nearly always the namespace is there: only where it turns out not to be is it asked for, and made."""
+        resource = cluster.OWNED[want.key[0]]
+        try:
+            return await self.there.api.apply(resource, want.manifest, force=force)
+        except errors.NotFound:
+            await self.ensure_namespace(want.key[1])
+        return await self.there.api.apply(resource, want.manifest, force=force)
 
     def _note(self, workload_uid: str, key: convergence.Key, generation: int) -> None:
         self._applied.setdefault(workload_uid, {})[key] = generation

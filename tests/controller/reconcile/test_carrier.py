@@ -157,6 +157,14 @@ async def test_what_another_has_made_under_the_name_meanwhile_is_left_alone() ->
     assert list(there.objects) == ["web"]
 
 
+async def test_a_namespace_that_is_there_is_not_asked_for() -> None:
+    there = There()
+    there.namespaces.append("a")
+    there.get = None  # type: ignore[method-assign, assignment]
+    await converged(carrying(there), "u", want("u"))
+    assert list(there.objects) == ["web"]
+
+
 async def test_a_namespace_that_somebody_deleted_is_made_anew() -> None:
     """Also where it is missed by a copy, before the object itself is applied."""
     there = There()
