@@ -103,7 +103,10 @@ def read_trace(nodes: Path, pods: Path, arrivals: Path) -> Trace:
         ranks = [next(given if has else rest) for has in with_gpu]
     if len(ranks) != len(found):
         raise SystemExit(f"{arrivals}: {len(ranks)} ranks for the {len(found)} nodes of {nodes}")
-    return Trace(found, [read_pod(row) for row in read_rows(pods)], said["pods"], ranks)
+    known = [read_pod(row) for row in read_rows(pods)]
+    if not all(0 <= number < len(known) for number in said["pods"]):
+        raise SystemExit(f"{arrivals}: speaks of more pods than the {len(known)} of {pods}")
+    return Trace(found, known, said["pods"], ranks)
 
 
 def node_facts(row: Row, name: str) -> hardware.NodeFacts:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from suanli_controller.api.markers import rule, rules
+from suanli_controller.api.markers import REQUIRED, rule, rules
 
 
 class Part(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
@@ -51,8 +51,10 @@ class Condition(Part, frozen=True):
     type: Annotated[str, Meta(max_length=63, description="Aspect that this condition speaks of, e.g. Ready.")]
     status: Annotated[Status, Meta(description="Whether the aspect holds: True, False or Unknown.")]
     reason: Annotated[
-        str, Meta(max_length=128, pattern="^[A-Za-z]([A-Za-z0-9]*)$", description="Why, as one CamelCase word.")
-    ]
+        str,
+        Meta(max_length=128, pattern="^[A-Za-z]([A-Za-z0-9]*)$", description="Why, as one CamelCase word."),
+        REQUIRED,
+    ] = ""
     message: Annotated[str, Meta(max_length=4096, description="Why, for a person to read.")] = ""
     observed_generation: Annotated[
         int, Meta(ge=0, description="The metadata.generation that this condition was computed from.")

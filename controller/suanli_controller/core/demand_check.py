@@ -21,8 +21,10 @@ def of_demand(one: demand.Demand) -> str:
     """The first thing that is wrong with the numbers of a demand."""
     if not 0 <= one.replicas <= LARGEST_COUNT:
         return f"replicas: {one.replicas}: must be 0 to {LARGEST_COUNT}"
-    bad = next((place for place, count in one.current.items() if count < 0), None)
-    return f"current[{bad}]: {one.current[bad]}: must not be below 0" if bad else ""
+    for place, count in one.current.items():
+        if count < 0:
+            return f"current[{place}]: {count}: must not be below 0"
+    return ""
 
 
 def _of_ask(ask: demand.Ask) -> Iterator[str]:

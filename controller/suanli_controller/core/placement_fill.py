@@ -67,8 +67,11 @@ class Filling:
         """
         shut = self.closed is not self.known.statics.shut  # the nodes of those are closed anyway
         private = self.known.contested or shut or only is not None
-        surveys = [view.survey(private=private) for view in self.known.variants]
-        rooms, keys = [room for room, _ in surveys], [key for _, key in surveys]
+        rooms, keys = [], []
+        for view in self.known.variants:
+            room, key = view.survey(private=private)
+            rooms.append(room)
+            keys.append(key)
         if self.known.contested:
             self._first_come(rooms, keys)
         if only is not None:
@@ -260,9 +263,9 @@ class Filling:
 
 def closed_targets(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> columns.Mask:
     """By target: it takes nothing new for this demand."""
-    shut = one.full | one.excluded | one.held
-    if not shut:
+    if not (one.full or one.excluded or one.held):
         return known.statics.shut
+    shut = one.full | one.excluded | one.held
     return known.statics.shut | np.array([target.ref in shut for target in where.targets], np.bool_)
 
 

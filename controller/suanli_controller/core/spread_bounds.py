@@ -35,10 +35,11 @@ def of(
     """The bounds that hold for `one`. `closed`, by target: takes nothing, and is no domain that others wait for."""
     ask = one.ask
     found = [_quota(ask, held)] if known.contested and any(each.quota is not None for each in ask.variants) else []
-    for wish in ask.spread:
-        if wish.when_unsatisfiable is demand.Unsatisfiable.PLACE_ANYWAY and not soft:
-            continue
-        found.append(_of_spread(where, wish, held, known, closed))
+    found += [
+        _of_spread(where, wish, held, known, closed)
+        for wish in ask.spread
+        if soft or wish.when_unsatisfiable is demand.Unsatisfiable.DO_NOT_PLACE
+    ]
     found += [_of_template(where, each, known, held) for each in ask.topology_spread]
     found += [_of_anti_affinity(known, key, held) for key in ask.anti_affinity]
     return found
