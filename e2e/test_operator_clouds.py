@@ -304,3 +304,18 @@ def test_replicas_that_a_scheduler_cannot_bind_are_placed_elsewhere(stage: Stage
     until(lambda: "TargetFull" in {event["reason"] for event in stage.city.hub.api.items(path)}, "it is told why")
     (placed,) = [each for each in work.status()["conditions"] if each["type"] == "Placed"]
     assert "anti-affinity to other pods" in placed["message"]
+
+
+def test_what_a_removed_cloud_had_is_placed_elsewhere(stage: Stage, space: Namespace) -> None:
+    """What is there is left as it is, and counts no more."""
+    work = space.workload("homeless", web(2, "east", "west"))
+    work.until_ready()
+    assert set(work.placements()) == {("Cloud/east", "default"), ("Cloud/west", "default")}
+    stage.city.remove_cloud("east")
+    try:
+        until(lambda: work.placements() == {("Cloud/west", "default"): 2}, "both in the west")
+        work.until_ready()
+        assert len(work.pods(stage.east)) == 1
+    finally:
+        stage.city.join(stage.east)
+        stage.city.until_cloud("east", "True", "Connected", 120)

@@ -41,6 +41,7 @@ class Have(msgspec.Struct, frozen=True, gc=False):  # made at each look at each 
     replicas: int | None
     content: str
     terms: str
+    labels: Mapping[str, str] = {}
     suspended: bool = False
     deleting: bool = False
 
@@ -97,7 +98,7 @@ def _step(want: Want, have: Have | None, generation: int | None) -> Iterator[Ste
         yield Apply(want, known=True)
     elif have.replicas != want.replicas:
         yield Apply(want, known=True) if have.terms == want.terms else Scale(want, have)
-    elif _was_changed(want, have, generation):
+    elif _was_changed(want, have, generation) or _lost_labels(want, have):
         yield Apply(want, known=True)
 
 
@@ -106,6 +107,12 @@ def _was_changed(want: Want, have: Have, generation: int | None) -> bool:
     if have.terms == want.terms:
         return generation != have.generation
     return generation is not None and generation < have.generation
+
+
+def _lost_labels(want: Want, have: Have) -> bool:
+    """Whether labels that we gave it are others now: they raise no generation."""
+    given = want.manifest["metadata"].get("labels", {})
+    return any(have.labels.get(key) != value for key, value in given.items())
 
 
 def _needs_new_nodes(want: Want, have: Have) -> bool:

@@ -124,6 +124,11 @@ class Informer(Generic[T]):
         self.subscribe(made.update)
         return made
 
+    def drop(self) -> None:
+        """Forget everything and everyone. For a cache that is no longer kept current, nor asked."""
+        self._handlers.clear()
+        self._objects.clear()
+
     # --- keeping current
 
     async def run(self) -> None:

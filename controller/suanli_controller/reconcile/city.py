@@ -24,6 +24,8 @@ REPORT_SECONDS = 0.3
 each look at a workload costs a millisecond."""
 TERMS_KEPT = 1000
 """Node affinity terms that are remembered of each target: alike workloads, of which there are many, share them."""
+_CONDITION_TAINTS = "node.kubernetes.io/"  # they come and go with a node's conditions
+
 PENDING_SECONDS = 0.5
 """How long room that came free is gathered before waiting workloads are placed anew, all in one pass."""
 
@@ -141,6 +143,7 @@ class City:
         self._early: dict[str, set[str]] = {}  # node of the hub that is not known yet -> keys of pods on it
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pending: asyncio.TimerHandle | None = None
+        self._everyone = False  # whether those to be looked at soon are all workloads
 
     # --- clusters and targets
 
@@ -173,6 +176,7 @@ class City:
             self.pod_changed(there, pod, None)
         for node in list(there.nodes.objects.values()):
             self.node_changed(there, node, None)
+        there.drop()
         await there.api.close()
 
     async def close(self) -> None:
@@ -218,8 +222,9 @@ class City:
         if state.target != target:  # an equal one stays the same: what was made from it holds
             state.target = target
         state.cluster, state.profiles, state.draining = at, profiles, draining
-        if self.fleet.upsert_target(target):
-            self.wake_waiting()
+        before = self.fleet.target(target.ref)
+        if self.fleet.upsert_target(target):  # those who ask for a quick link wait for a better one
+            self.wake_waiting(everyone=before is not None and not before.but_for_link(target))
         return not known
 
     def remove_target(self, ref: str) -> None:
@@ -259,8 +264,9 @@ class City:
         if after is not None and new is not None:
             facts = after.reader.read(new)
             if self.fleet.upsert_node(facts) or after.is_told_otherwise(facts):
+                known = after.nodes.get(facts.name)
                 after.put(facts.name, facts)
-                self.wake_waiting()
+                self.wake_waiting(everyone=known is not None and _admits(known) != _admits(facts))
         if there.ref == HUB and before is not after:
             self._recount_pods(there, new or old, moved=before is not None)
 
@@ -365,14 +371,17 @@ class City:
         if key := self.keys.get(workload_uid):
             self.workloads.add(key)
 
-    def wake_waiting(self) -> None:
-        """Room may have come free: look at all that waits for it, soon and together."""
-        if self.waiting and self._pending is None:
+    def wake_waiting(self, *, everyone: bool = False) -> None:
+        """Room may have come free: look at all that waits for it, soon and together. `everyone`: what has its place
+        may not stay there, for a target or a node takes others than before.
+        """
+        self._everyone |= everyone
+        if (self.waiting or self._everyone) and self._pending is None:
             self._pending = asyncio.get_running_loop().call_later(PENDING_SECONDS, self._wake_now)
 
     def _wake_now(self) -> None:
-        self._pending = None
-        for key in self.waiting:
+        self._pending, everyone, self._everyone = None, self._everyone, False
+        for key in self.keys.values() if everyone else self.waiting:
             self.workloads.add(key)
 
     def wake_workloads(self) -> None:
@@ -384,3 +393,9 @@ class City:
         if not self.workloads_known:
             return None
         return {each for named in self.references.get(namespace, {}).values() for each in named}
+
+
+def _admits(node: hardware.NodeFacts) -> tuple[object, ...]:
+    """What of a node decides who may be there: not how much, and not for how long it is out of order."""
+    lasting = [each for each in node.taints if not each.key.startswith(_CONDITION_TAINTS)]
+    return node.labels, lasting, node.placeable

@@ -102,6 +102,14 @@ class Cluster:
         for kind, copies in self.copies.items():
             copies.subscribe(lambda old, new, kind=kind: self._copy_changed(kind, new or old))
 
+    def drop(self) -> None:
+        """Nobody follows it any more: what it holds must not wait for the garbage collector, which may never look."""
+        for each in (*self.informers, self.storage_capacities, self.volumes):
+            each.drop()
+        self._by_workload = {kind: index.Index(_workload_uid) for kind in self.owned}
+        self._pods_by_workload = index.Index(_workload_uid)
+        self._ended.clear()
+
     def _copy_changed(self, kind: str, copy: Any) -> None:
         self.ears.copy_changed(self, kind, copy.metadata.namespace, copy.metadata.name)
 
@@ -221,6 +229,7 @@ def have_of(kind: str, each: Any) -> convergence.Have:
         replicas=getattr(spec, "parallelism" if kind == "Job" else "replicas", None),
         content=meta.annotations.get(names.CONTENT_ANNOTATION, ""),
         terms=meta.annotations.get(names.TERMS_ANNOTATION, ""),
+        labels=meta.labels,
         suspended=getattr(spec, "suspend", False),
         deleting=meta.deletion_timestamp is not None,
     )

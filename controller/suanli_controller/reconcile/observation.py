@@ -16,6 +16,9 @@ STUCK_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 1.0
 """At pods that are not shown as they are now."""
 
+SILENT_SECONDS = 15.0
+"""The same in a cluster that does not answer."""
+
 
 def target_at(here: city.City, cluster_ref: str, site: str) -> str:
     """The target of an object in a cluster: the site that it names, else the cloud that the cluster is.
@@ -61,10 +64,10 @@ def stuck(here: city.City, uid: str, now: dt.datetime) -> tuple[dict[Place, int]
     found: dict[Place, int] = {}
     next_in: list[float] = []
     for there in (each.there for each in here.carriers.values()):
-        if not there.pods_of(uid) or not there.ready:
+        if not there.pods_of(uid):
             continue
-        if there.pods.error is not None:  # after a silence the watch comes back later than the cluster
-            next_in.append(LOOK_AGAIN_SECONDS)
+        if not there.ready or there.pods.error is not None:  # the watch comes back later than the cluster
+            next_in.append(LOOK_AGAIN_SECONDS if there.ready else SILENT_SECONDS)
             continue
         for place, since in _unbound(here, there, uid):
             rest = STUCK_SECONDS - (now - since).total_seconds()

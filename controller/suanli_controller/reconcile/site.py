@@ -124,6 +124,7 @@ class Sites:
         site = self.sites.get(name)
         if site is None:
             self.city.remove_target(names.target(names.SITE_KIND, name))
+            self.city.wake_workloads()
             self._rights.pop(name, None)
             self._reviewed.pop(name, None)
             return

@@ -172,7 +172,10 @@ class Workloads:
             ask=record.ask,
             replicas=rules.replicas_of(record.item),
             priority=self._priority(record.item.spec.priority_class_name),
-            current=dict(record.given.wished),
+            # a target that was removed holds nothing any more
+            current={
+                place: count for place, count in record.given.wished.items() if place[0] in self.city.targets
+            },
             full=frozenset(target for target, until in record.full.items() if until > now),
             # a Job would begin again elsewhere: it finishes where it is
             excluded=frozenset() if record.is_job else observation.draining(self.city),
@@ -204,7 +207,8 @@ class Workloads:
         assert record.given is not None  # noqa: S101  # is_placeable saw to it
         if not decision.invalid:
             record.given = intent.revise(record.given, decision)
-        hopes = decision.unplaced or record.item.spec.type == "DaemonSet"
+        assert record.ask is not None  # noqa: S101  # is_placeable saw to it
+        hopes = decision.unplaced or record.item.spec.type == "DaemonSet" or record.ask.max_rtt_microseconds
         (self.city.waiting.add if hopes else self.city.waiting.discard)(record.key)
 
     # --- carrying out

@@ -160,3 +160,13 @@ def test_the_order_in_which_things_are_told_does_not_matter(
     chance.shuffle(wants)  # type: ignore[attr-defined]
     chance.shuffle(there)  # type: ignore[attr-defined]
     assert convergence.steps(wants, there, {}) == first
+
+
+def test_labels_that_somebody_changed_are_put_right() -> None:
+    """By them we know what an object is; they raise no generation."""
+    wanted = want()
+    wanted.manifest["metadata"]["labels"] = {"suanli.io/variant": "arm64"}
+    lost = have(wanted, labels={"suanli.io/variant": "other", "theirs": "x"})
+    assert convergence.steps([wanted], [lost], {wanted.key: 1}) == [Apply(wanted, known=True)]
+    kept = have(wanted, labels={"suanli.io/variant": "arm64", "theirs": "x"})
+    assert convergence.steps([wanted], [kept], {wanted.key: 1}) == []

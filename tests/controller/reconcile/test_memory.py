@@ -99,3 +99,12 @@ async def test_workloads_leave_nothing_behind(here: city.City, items: workloads.
     items.decide(await here.workloads.get_batch())
     assert held(here) == before
     assert (items.records, here.keys, here.workloads.failures(key)) == ({}, {}, 0)
+
+
+async def test_a_cluster_that_was_let_go_keeps_nothing_that_it_held(here: city.City) -> None:
+    """Its parts hold each other, and what was there when the leader began is never collected."""
+    there = following(here, CLOUD)
+    there.nodes._put(node("n"))
+    there.pods._put(pod("u", "1"))
+    there.drop()
+    assert (len(there.nodes), len(there.pods), len(there.pods_of("u"))) == (0, 0, 0)

@@ -61,7 +61,8 @@ def test_pods_count_as_stuck_after_a_minute() -> None:
 
 def test_nothing_is_taken_back_from_a_cloud_that_does_not_answer() -> None:
     """Its scheduler may have bound them since, and they run."""
-    assert stuck(waited=(70.0,), ready=False) == ({}, None)
+    assert stuck(waited=(70.0,), ready=False) == ({}, observation.SILENT_SECONDS)
+    assert stuck(waited=(), ready=False) == ({}, None)
 
 
 @pytest.mark.parametrize("waited", [70.0, 20.0])
