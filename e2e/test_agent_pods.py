@@ -316,8 +316,8 @@ async def test_a_resize_waits_for_the_next_start_and_is_said_to(box: Box) -> Non
     await box.hub.until(lambda: box.condition(uid, "PodResizePending") == "True")
     await box.restart()
     await box.execute(uid, "kill", "1")
-    await box.hub.until(lambda: box.condition(uid, "PodResizePending") == "False")
-    assert box.container(uid)["restartCount"] == 1
+    await box.hub.until(lambda: box.container(uid)["restartCount"] == 1 and box.ready(uid))
+    assert box.condition(uid, "PodResizePending") == "False"
 
 
 # --- network

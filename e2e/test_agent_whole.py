@@ -222,8 +222,10 @@ def test_workload_reaches_the_site(city: City, hub: Cluster, box: Box) -> None:
         path = f"/api/v1/namespaces/{space.name}/pods"
 
         def running() -> bool:
-            found = hub.api.items(path)
-            return len(found) == 1 and found[0]["status"]["phase"] == "Running"
+            found = [pod["status"] for pod in hub.api.items(path)]
+            workload = hub.kubectl("get", "cwl", "cam", "-n", space.name, "-o", "jsonpath={.status}")
+            assert [status["phase"] for status in found] == ["Running"], (found, workload)
+            return True
 
         until(running, "the workload's pod", seconds=120)
         assert hub.api.items(path)[0]["spec"]["nodeName"] == NODE
