@@ -39,6 +39,9 @@ class Settings:
     )
     object_seconds: float = 300
     rate: float = 20  # writes a second, all objects together
+    # while more keep coming they are gathered, and written at the same time: one by itself costs twice as much
+    gather_seconds: float = 0.5
+    at_once: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +136,27 @@ class Recorder:
                 # A repeat that was just written waits its time; so do new notes, for one second at most.
                 await asyncio.sleep(min(1.0, self.settings.repeat_seconds))
                 self._wake.set()
+            else:
+                await asyncio.sleep(self.settings.gather_seconds)
 
     async def flush(self, *, final: bool = False) -> int:
         """Write what is due, with `final` all of it; returns how many notes have to wait."""
-        for note in list(self._waiting):
-            series = self._series.get(note)
-            if series is not None and not final and self._clock() - series.spoken < self.settings.repeat_seconds:
-                continue
-            self._waiting.pop(note, None)
-            if series is not None and series.count > series.written:
-                await self._write(note, series)
-                await asyncio.sleep(0 if final else 1 / self.settings.rate)
+        due = [note for note in self._waiting if final or self._is_due(note)]
+        for start in range(0, len(due), self.settings.at_once):
+            lot = due[start : start + self.settings.at_once]
+            await asyncio.gather(*(self._speak(note) for note in lot))
+            await asyncio.sleep(0 if final else len(lot) / self.settings.rate)
         return len(self._waiting)
+
+    def _is_due(self, note: _Note) -> bool:
+        series = self._series.get(note)
+        return series is None or self._clock() - series.spoken >= self.settings.repeat_seconds
+
+    async def _speak(self, note: _Note) -> None:
+        self._waiting.pop(note, None)
+        series = self._series.get(note)
+        if series is not None and series.count > series.written:
+            await self._write(note, series)
 
     def _allowed(self, regarding: Reference, at: float) -> bool:
         bucket = self._buckets.get(regarding)

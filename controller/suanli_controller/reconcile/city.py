@@ -4,6 +4,7 @@ It takes in what the clusters tell, event by event, and wakes whoever is concern
 """
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,11 @@ log = structlog.get_logger(__name__)
 
 HUB = cluster.HUB
 FOLLOW_AGAIN_SECONDS = 1.0
-REPORT_SECONDS = 0.3
-"""How long what the clouds report of one workload is gathered: its few pods start within moments of each other, and
-each look at a workload costs a millisecond."""
+REPORT_SECONDS = 0.2
+"""How long at least what the clouds report of one workload is gathered: its few pods start within moments of each
+other, and each look at a workload costs a millisecond."""
+ROUND_SECONDS = 0.5
+"""All that was reported is looked at together so often: a look right after another costs half of one by itself."""
 TERMS_KEPT = 1000
 """Node affinity terms that are remembered of each target: alike workloads, of which there are many, share them."""
 _CONDITION_TAINTS = "node.kubernetes.io/"  # they come and go with a node's conditions
@@ -334,7 +337,7 @@ class City:
         if there.ref in self.carriers and not status_alone:
             self.carriers[there.ref].look(workload_uid)
         if told and (key := self.keys.get(workload_uid)):
-            self.workloads.add_after(key, REPORT_SECONDS)
+            self.workloads.add_after(key, _next_round(time.monotonic()))
 
     def copy_changed(self, there: cluster.Cluster, kind: str, namespace: str, name: str) -> None:
         """Look whether the copy is as it should be."""
@@ -399,3 +402,8 @@ def _admits(node: hardware.NodeFacts) -> tuple[object, ...]:
     """What of a node decides who may be there: not how much, and not for how long it is out of order."""
     lasting = [each for each in node.taints if not each.key.startswith(_CONDITION_TAINTS)]
     return node.labels, lasting, node.placeable
+
+
+def _next_round(now: float) -> float:
+    """In how many seconds what is reported now is looked at."""
+    return REPORT_SECONDS + ROUND_SECONDS - (now + REPORT_SECONDS) % ROUND_SECONDS

@@ -4,9 +4,11 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from suanli_controller.api import core_v1, meta, names, workload
-from suanli_controller.reconcile import cluster
+from suanli_controller.reconcile import city, cluster
 from suanli_controller.reconcile.record import Record
 
 
@@ -81,3 +83,11 @@ def test_what_its_own_controller_notes_on_an_object_asks_for_nothing() -> None:
 def test_anything_else_is_looked_at_and_told(change: dict[str, Any]) -> None:
     assert heard(deployment(), deployment(**change)) == [(False, True)]
     assert heard(deployment(**change), None) == [(False, True)]
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1))
+def test_what_is_reported_waits_for_the_next_round_with_all_else(now: float, later: float) -> None:
+    first, second = city._next_round(now), city._next_round(now + later)
+    assert city.REPORT_SECONDS <= first <= city.REPORT_SECONDS + city.ROUND_SECONDS
+    rounds = (now + later + second - now - first) / city.ROUND_SECONDS
+    assert abs(rounds - round(rounds)) < 1e-6
