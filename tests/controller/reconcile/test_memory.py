@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests import works
+from tests import bare_city, works
 
 from suanli_controller.api import core_v1, workload
 from suanli_controller.core import fleet
@@ -15,14 +15,9 @@ from suanli_controller.reconcile import workload as workloads
 CLOUD = "Cloud/c"
 
 
-class Hub:
-    """Stands in for client.Client: nothing is asked of it."""
-
-
 @pytest.fixture
 def here() -> city.City:
-    hub: Any = Hub()
-    made = city.City(hub, "hub", "suanli-system", hub)
+    made = bare_city.made()
     made.set_target(fleet.Target(CLOUD), CLOUD)
     made.set_target(fleet.Target("Cloud/local", local=True), city.HUB)
     return made

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests import bare_city
 
 from suanli_controller.api import core_v1
 from suanli_controller.core import fleet
@@ -12,15 +13,10 @@ from suanli_controller.reconcile import city, cluster
 CLOUD = "Cloud/c"
 
 
-class Hub:
-    """Stands in for client.Client: nothing is asked of it."""
-
-
 @pytest.fixture
 def here() -> city.City:
     """A cloud with a node; workload `placed` has its place, workload `waiting` has none."""
-    hub: Any = Hub()
-    made = city.City(hub, "hub", "suanli-system", hub)
+    made = bare_city.made()
     made.set_target(fleet.Target(CLOUD, clearance="Core"), CLOUD)
     made.keys |= {"u1": "a/placed", "u2": "a/waiting"}
     made.waiting = {"a/waiting"}
