@@ -231,24 +231,32 @@ def test_workload_reaches_the_site(city: City, hub: Cluster, box: Box) -> None:
         assert hub.api.items(path)[0]["spec"]["nodeName"] == NODE
 
 
-def test_policy_lets_edge_pods_tolerate_silence_without_limit(hub: Cluster) -> None:
+def tolerations(hub: Cluster, *given: dict[str, str]) -> list[dict[str, Any]]:
+    """Those that a pod has when it has been admitted with the given ones; it is not made."""
+    spec = {
+        "containers": [{"name": "c", "image": sc.BUSYBOX}],
+        "tolerations": list(given),
+        "nodeSelector": {"no": "where"},
+    }
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"dry-{len(given)}"}, "spec": spec}
+    return list(hub.api.post(f"{PODS}?dryRun=All", body)["spec"]["tolerations"])
+
+
+def tolerate_silence(hub: Cluster) -> None:
+    """Apply the policy, and wait until it counts: pods that are made before are evicted after five minutes."""
     hub.kubectl("apply", "-f", str(ROOT / "policies/edge-tolerations.yaml"))
 
-    def tolerations(*given: dict[str, str]) -> list[dict[str, Any]]:
-        container = {"name": "c", "image": sc.BUSYBOX}
-        spec = {"containers": [container], "tolerations": list(given), "nodeSelector": {"no": "where"}}
-        name = f"dry-{len(given)}"
-        body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-        made = hub.api.post(f"{PODS}?dryRun=All", body)
-        return list(made["spec"]["tolerations"])
-
     def unlimited() -> bool:
-        found = {entry["key"]: entry for entry in tolerations(EDGE)}
+        found = {entry["key"]: entry for entry in tolerations(hub, EDGE)}
         keys = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
         return all(key in found and "tolerationSeconds" not in found[key] for key in keys)
 
     until(unlimited, "the policy to count", seconds=60)
-    assert all(entry.get("tolerationSeconds") == 300 for entry in tolerations()), "other pods are left alone"
+
+
+def test_policy_lets_edge_pods_tolerate_silence_without_limit(hub: Cluster) -> None:
+    tolerate_silence(hub)
+    assert all(entry.get("tolerationSeconds") == 300 for entry in tolerations(hub)), "other pods are left alone"
 
 
 @pytest.mark.long
@@ -257,7 +265,7 @@ def test_seven_silent_minutes_cost_no_pod(hub: Cluster, box: Box, web: str) -> N
     """The box is cut off while the hub goes on: it deletes nothing, and nothing is restarted when the box is
     back.
     """
-    hub.kubectl("apply", "-f", str(ROOT / "policies/edge-tolerations.yaml"))
+    tolerate_silence(hub)
     hub.kubectl("rollout", "restart", f"deployment/{web}")
     rolled_out(hub, web)
     until(lambda: len(pods(hub, web)) == 2, "the old pods to go", seconds=60)
