@@ -157,6 +157,14 @@ def test_crash_of_the_agent_touches_no_container(hub: Cluster, box: Box, web: st
     assert identity(hub, web) == before
 
 
+def test_a_pod_that_the_hub_calls_not_ready_is_ready_again(hub: Cluster, web: str) -> None:
+    """As the node lifecycle controller does with the pods of a box that was silent; only the box can take it back."""
+    name = pods(hub, web)[0]["metadata"]["name"]
+    words = {"status": {"conditions": [{"type": "Ready", "status": "False", "reason": "NodeNotReady"}]}}
+    hub.kubectl("patch", "pod", name, "--subresource=status", "--type=strategic", "-p", json.dumps(words))
+    hub.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=90s")
+
+
 def test_restart_of_the_runtime_touches_no_container(
     hub: Cluster, box: Box, web: str, runtime: sc.Containerd
 ) -> None:

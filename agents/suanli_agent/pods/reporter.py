@@ -2,6 +2,8 @@
 
 What nobody waits for (an address, a condition on the way to Running) lingers for a moment, so that a pod that starts is
 told in one write and not in three: each is work for the hub, and the last one would wait for those before it.
+
+What others write over it is told again: of a box that was silent the hub itself says that no pod is ready.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
 RETRY_LIMIT_SECONDS = 60.0
 LINGER_SECONDS = 0.5
+OVERWRITTEN_SECONDS = 2.0
+"""How long the hub may show something else than it was told: our own words come back late, and one after the other."""
+
 _STARTING = {"ContainerCreating", "PodInitializing"}
 
 
@@ -37,6 +42,7 @@ class Reporter:
         self._sender: Optional[asyncio.Task[None]] = None
         self._again = asyncio.Event()
         self._news = asyncio.Event()
+        self._check: Optional[asyncio.Task[None]] = None
         self.conditions: tuple[objects.PodCondition, ...] = ()
         kept = ctx.store.status(pod.metadata.uid)
         if kept is not None:
@@ -80,6 +86,23 @@ class Reporter:
             self._news.set()
         self._send_soon()
 
+    def shown(self, pod: objects.Pod) -> None:
+        """The hub has this version of the pod."""
+        self.pod = pod
+        if self._is_overwritten() and (self._check is None or self._check.done()):
+            self._check = asyncio.ensure_future(self._tell_again())
+
+    async def _tell_again(self) -> None:
+        await asyncio.sleep(OVERWRITTEN_SECONDS)
+        if self._is_overwritten() and self._at_hub == self._last:
+            self._at_hub = None
+            self._send_soon()
+
+    def _is_overwritten(self) -> bool:
+        """Whether the hub shows another status of a condition than it was told last."""
+        found = {each.type: each.status for each in self.pod.status.conditions}
+        return any(found.get(each.type) != each.status for each in self.conditions)
+
     def retry(self) -> None:
         """The link is back: send what is waiting now."""
         self._again.set()
@@ -94,8 +117,9 @@ class Reporter:
 
     def close(self) -> None:
         """Send no more."""
-        if self._sender is not None:
-            self._sender.cancel()
+        for task in (self._sender, self._check):
+            if task is not None:
+                task.cancel()
 
     def _send_soon(self) -> None:
         if self._sender is None or self._sender.done():

@@ -90,7 +90,7 @@ class Worker:
     def update(self, pod: objects.Pod) -> None:
         """The hub has another version of the pod."""
         self.pod = pod
-        self.reporter.pod = pod
+        self.reporter.shown(pod)
         self._wake.set()
 
     def remove(self) -> None:

@@ -87,3 +87,40 @@ async def test_the_end_of_a_pod_does_not_linger(
     told.report(status())
     await asyncio.wait_for(told.flushed(), 30)
     assert len(hub.patches) == 1
+
+
+def version(ready: str) -> objects.Pod:
+    """The pod as the hub shows it."""
+    condition = objects.PodCondition(type="Ready", status=ready)
+    return objects.Pod(
+        metadata=objects.ObjectMeta(name="p", namespace="a", uid="u"),
+        status=objects.PodStatus(conditions=[condition]),
+    )
+
+
+READY = status("Running", RUNNING, conditions=[{"type": "Ready", "status": "True"}])
+
+
+async def test_what_others_wrote_over_it_is_told_again(
+    hub: MemoryHub, told: reporter.Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a box that was silent the hub says that no pod is ready; nobody else would ever take that back."""
+    monkeypatch.setattr(reporter, "OVERWRITTEN_SECONDS", 0.01)
+    told.report(READY)
+    await told.flushed()
+    told.shown(version("False"))
+    await hub.until(lambda: len(hub.patches) == 2)
+    assert hub.patches[1]["status"]["conditions"] == READY["conditions"]
+
+
+async def test_our_own_words_that_come_back_late_are_not_told_again(
+    hub: MemoryHub, told: reporter.Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter, "OVERWRITTEN_SECONDS", 0.01)
+    told.report(READY)
+    await told.flushed()
+    told.shown(version("False"))
+    told.shown(version("True"))
+    assert told._check is not None
+    await told._check
+    assert len(hub.patches) == 1
