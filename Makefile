@@ -105,6 +105,7 @@ clean: ## remove what the tasks have made in this folder
 
 .PHONY: test-node-conformance
 test-node-conformance: setup ## upstream's [NodeConformance] specs against the agent (SELECTION=quick|main|slow)
+	$(BIN)/python e2e/system_packages.py tests conformance
 	$(BIN)/python e2e/nodeconformance/run.py --selection $(or $(SELECTION),quick)
 
 .PHONY: bench-informer

@@ -1,6 +1,7 @@
 """What the tests need of the system beyond Python: say what is missing, and install it where that is ours to do.
 
-    system_packages.py SET...      SET: python (what `make setup` needs), tests (what `make test` needs)
+    system_packages.py SET...      SET: python (what `make setup` needs), tests (what `make test` needs),
+                               conformance (what `make test-node-conformance` needs beside those of tests)
 
 As root on Debian, Ubuntu and others with apt, missing packages are installed, each named with its reason.
 Elsewhere they are named, and the tests that need them are skipped; where CI is set in the environment that ends
@@ -52,6 +53,15 @@ PACKAGES = {
             "has the page's Chinese",
         ),
         ("procps", program("ps"), "lists processes"),
+    ],
+    "conformance": [
+        ("bash-static", file("/bin/bash-static"), "is the shell of upstream's stand-in images"),
+        ("curl", program("curl"), "is called in their containers"),
+        ("dnsutils", program("dig"), "is called in their containers"),
+        ("iperf", program("iperf"), "is called in their containers"),
+        ("netcat-openbsd", program("nc.openbsd"), "is called in their containers"),
+        ("gcc", program("gcc"), "builds the program that sandboxes run"),
+        ("libc6-dev", file("/usr/include/stdio.h"), "builds the program that sandboxes run"),
     ],
 }
 
