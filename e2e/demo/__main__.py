@@ -95,8 +95,13 @@ def _settled(workload: Mapping[str, Any]) -> bool:
     conditions = {entry["type"]: entry["status"] for entry in workload.get("status", {}).get("conditions", ())}
     if workload["metadata"]["name"] == STAYS_UNPLACED:
         return conditions.get("Placed") == "False"
-    finished = workload["spec"].get("type") == "Job"
-    return conditions.get("Complete" if finished else "Ready") == "True"
+    if workload["spec"].get("type") == "Job":
+        return conditions.get("Complete") == "True"
+    placements = workload.get("status", {}).get("placements", ())
+    still = all(
+        each.get("readyReplicas", 0) == each.get("replicas", 0) for each in placements
+    )  # what moved is gone
+    return still and conditions.get("Ready") == "True"
 
 
 def workloads(hub: Cluster) -> list[Any]:
