@@ -42,8 +42,17 @@ def place(where: fleet.Fleet, demands: Sequence[demand.Demand]) -> list[demand.D
 
 def _count_in(where: fleet.Fleet, one: demand.Demand) -> None:
     """What a demand has already is not room for the others, whatever their priority."""
-    if one.current and not demand_check.of_ask(one.ask) and not demand_check.of_demand(one):
-        placement_keep.restore(where, one, views.of_fleet(where).of(one.ask))
+    if one.current and not demand_check.of_demand(one):
+        known = _known(where, one.ask)
+        if not isinstance(known, str):
+            placement_keep.restore(where, one, known)
+
+
+def _known(where: fleet.Fleet, ask: demand.Ask) -> views.AskViews | str:
+    """What is known of an Ask, or what is wrong with it: checked once, when it is first seen."""
+    registry = views.of_fleet(where)
+    found = registry.find(ask)
+    return found if found is not None else demand_check.of_ask(ask) or registry.of(ask)
 
 
 def explain(where: fleet.Fleet, one: demand.Demand) -> demand.Decision:
@@ -59,13 +68,9 @@ def explain(where: fleet.Fleet, one: demand.Demand) -> demand.Decision:
 
 
 def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = False) -> demand.Decision:
-    registry = views.of_fleet(where)
-    known = registry.find(one.ask)
-    if known is None:
-        wrong = demand_check.of_ask(one.ask)
-        if wrong:
-            return _unchanged(one, wrong)
-        known = registry.of(one.ask)
+    known = _known(where, one.ask)
+    if isinstance(known, str):
+        return _unchanged(one, known)
     if known.plain and one.replicas == 1 and not _has_history(where, one):
         decision = _single(where, one, known)
         return _explained(decision, placement_fill.Filling(where, one, known, {})) if always_explain else decision

@@ -101,26 +101,27 @@ def version(ready: str) -> objects.Pod:
 READY = status("Running", RUNNING, conditions=[{"type": "Ready", "status": "True"}])
 
 
-async def test_what_others_wrote_over_it_is_told_again(
-    hub: MemoryHub, told: reporter.Reporter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a box that was silent the hub says that no pod is ready; nobody else would ever take that back."""
+@pytest.fixture
+async def ready(told: reporter.Reporter, monkeypatch: pytest.MonkeyPatch) -> reporter.Reporter:
+    """Of a pod of which the hub was told that it is ready."""
     monkeypatch.setattr(reporter, "OVERWRITTEN_SECONDS", 0.01)
     told.report(READY)
     await told.flushed()
-    told.shown(version("False"))
+    return told
+
+
+async def test_what_others_wrote_over_it_is_told_again(hub: MemoryHub, ready: reporter.Reporter) -> None:
+    """Of a box that was silent the hub says that no pod is ready; nobody else would ever take that back."""
+    ready.shown(version("False"))
     await hub.until(lambda: len(hub.patches) == 2)
     assert hub.patches[1]["status"]["conditions"] == READY["conditions"]
 
 
 async def test_our_own_words_that_come_back_late_are_not_told_again(
-    hub: MemoryHub, told: reporter.Reporter, monkeypatch: pytest.MonkeyPatch
+    hub: MemoryHub, ready: reporter.Reporter
 ) -> None:
-    monkeypatch.setattr(reporter, "OVERWRITTEN_SECONDS", 0.01)
-    told.report(READY)
-    await told.flushed()
-    told.shown(version("False"))
-    told.shown(version("True"))
-    assert told._check is not None
-    await told._check
+    ready.shown(version("False"))
+    ready.shown(version("True"))
+    assert ready._check is not None
+    await ready._check
     assert len(hub.patches) == 1
