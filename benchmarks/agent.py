@@ -18,7 +18,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import ssl
 import statistics
 import subprocess
@@ -36,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 import suanli_boxes as boxes
 import suanli_containerd as sc
 from nodeconformance import build
-from suanli_clusters import Cluster, Clusters, until
+from suanli_clusters import Cluster, Clusters, free_port, until
 
 NODE = "bench"
 PODS = "/api/v1/namespaces/default/pods"
@@ -161,7 +160,7 @@ def joined(hub: Cluster, containerd: sc.Containerd, folder: Path) -> Iterator[bo
     """A box that has joined: its Node, and the node's own certificate in its kubeconfig."""
     with boxes.controllers(hub):
         boxes.make_site(hub, "bench", district="370811", taints=[])
-        box = boxes.Box(folder / "box", NODE, containerd.socket, listen=_free_port())
+        box = boxes.Box(folder / "box", NODE, containerd.socket, listen=free_port())
         box.join(boxes.token_line(hub, "bench"), "--ca-file", str(boxes.ca_file(hub, folder)))
         yield box
     hub.kubectl("delete", "node", NODE, "--ignore-not-found")
@@ -195,6 +194,8 @@ def kubelet(hub: Cluster, containerd: sc.Containerd, folder: Path) -> Iterator[i
         finally:
             process.terminate()
             process.wait(60)
+            # it mounts its folder on itself, and leaves it so
+            subprocess.run(["umount", "--quiet", folder / "kubelet"], check=False)
 
 
 def kubelet_settings(hub: Cluster, containerd: sc.Containerd, folder: Path) -> dict[str, Any]:
@@ -212,7 +213,7 @@ def kubelet_settings(hub: Cluster, containerd: sc.Containerd, folder: Path) -> d
             "x509": {"clientCAFile": authority},
         },
         "authorization": {"mode": "Webhook"},
-        "port": _free_port(),
+        "port": free_port(),
         "healthzPort": 0,
         "podLogsDir": str(folder / "logs"),
         "containerRuntimeEndpoint": f"unix://{containerd.socket}",
@@ -230,12 +231,6 @@ def kubelet_settings(hub: Cluster, containerd: sc.Containerd, folder: Path) -> d
 
 
 AGENTS = {"suanli-agent": our_agent, "kubelet": kubelet}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
 
 
 def measure(hub: Cluster, pid: int, chosen: argparse.Namespace) -> dict[str, Any]:

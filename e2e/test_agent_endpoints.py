@@ -6,7 +6,6 @@ The verbs at the box itself are tried on the same box: pods, logs, verify-autono
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -19,7 +18,7 @@ import pytest
 import suanli_boxes as boxes
 import suanli_containerd
 from suanli_boxes import Box, Caller
-from suanli_clusters import Cluster, Clusters, until
+from suanli_clusters import Cluster, Clusters, free_port, until
 
 QUIET = "echo one; echo two; echo three; exec sleep 100000"
 SCRIPT = "echo begin; n=0; while true; do echo line $n; n=$((n+1)); sleep 1; done"
@@ -42,12 +41,6 @@ def hub(clusters: Clusters) -> Iterator[Cluster]:
     with clusters.running("endpoints") as cluster, boxes.controllers(cluster):
         boxes.make_site(cluster, "yard")
         yield cluster
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

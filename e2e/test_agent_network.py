@@ -109,6 +109,26 @@ def test_the_rules_are_set_once(namespace: str, tmp_path: Path) -> None:
     assert f"-A POSTROUTING -s {subnet} ! -o suanli0 -j MASQUERADE" in rules()
 
 
+def test_a_box_that_left_keeps_nothing_of_the_pod_network(namespace: str, tmp_path: Path) -> None:
+    """What `leave` does last: rules, bridge and configuration go; a second time there is nothing to do."""
+    (tmp_path / cni.FILE).write_text(json.dumps(cni.network(ipaddress.IPv4Network("10.9.8.0/24"), per_pod=False)))
+    inside = ["ip", "netns", "exec", namespace]
+    environment = {**os.environ, "SUANLI_AGENT_CNI_DIR": str(tmp_path)}
+    subprocess.run([*inside, "ip", "link", "add", cni.BRIDGE, "type", "bridge"], check=True)
+    subprocess.run([*inside, sys.executable, "-m", "suanli_agent", "network"], check=True, env=environment)
+    for _ in range(2):
+        taking = f"from suanli_agent import cni; cni.remove({str(tmp_path)!r})"
+        subprocess.run([*inside, sys.executable, "-c", taking], check=True)
+    left = subprocess.run(
+        [*inside, "sh", "-c", "iptables -S; iptables -t nat -S; ip link"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert cni.BRIDGE not in left.stdout
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_a_network_of_ours_no_rule_is_set(namespace: str, tmp_path: Path) -> None:
     environment = {**os.environ, "SUANLI_AGENT_CNI_DIR": str(tmp_path)}
     inside = ["ip", "netns", "exec", namespace]

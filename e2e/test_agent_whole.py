@@ -4,7 +4,6 @@ failure.
 
 import json
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import suanli_boxes as boxes
 import suanli_containerd as sc
 from suanli_boxes import Box
-from suanli_clusters import Cluster, Clusters, controller, until
+from suanli_clusters import Cluster, Clusters, controller, free_port, until
 from suanli_operator import City
 
 ROOT = Path(__file__).parent.parent
@@ -54,12 +53,6 @@ def box(hub: Cluster, runtime: sc.Containerd, tmp_path_factory: pytest.TempPathF
     with made.running():
         hub.kubectl("wait", "--for=condition=Ready", f"node/{NODE}", "--timeout=90s")
         yield made
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def deployment(name: str, replicas: int = 2, **template: Any) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import prometheus_client
 import pytest
 
-from suanli_centre import city, stage
+from suanli_centre import city
+from suanli_clusters import free_port
 from suanli_controller.core import centre
 from suanli_controller.dashboard import answers, prometheus
 from suanli_controller.view import board, metrics, rows
@@ -43,7 +44,7 @@ def url(shown: board.Board, tmp_path: Path) -> Iterator[str]:
     first, second = (server.server_port for server, _ in servers)
     config = tmp_path / "prometheus.yml"
     config.write_text(CONFIG.format(first=first, second=second))
-    address = f"127.0.0.1:{stage.free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
     process = subprocess.Popen([*command, f"--web.listen-address={address}", "--log.level=error"])
     yield f"http://{address}"

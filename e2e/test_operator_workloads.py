@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from suanli_clusters import Member, until
+from suanli_clusters import Member, controller, until
 from suanli_clusters.backend import Backend
 from suanli_operator import City, Json, Namespace, Work, architectures, build, condition, only, template
 
@@ -161,6 +161,21 @@ def test_deletion_leaves_nothing_behind(city: City, backend: Backend, space: Nam
     work.until_gone()
     work.until_clean(backend.hub, backend.cloud)
     assert travelled(space, backend.cloud) == set()
+
+
+def test_a_finalizer_that_a_policy_gave_spares_a_write(city: City, backend: Backend, space: Namespace) -> None:
+    """policies/workload-finalizer.yaml: nobody but who made the workload has written more than its status, and it goes
+    when all that it had has gone.
+    """
+    with controller.finalizers_given(backend.hub):
+        work = space.workload("given", web(backend, 2, variants=BOTH))
+        work.until_ready()
+    meta = work.get()["metadata"]
+    assert meta["finalizers"] == ["suanli.io/workload-cleanup"]
+    assert [each.get("subresource") for each in meta["managedFields"]].count(None) == 1
+    work.delete()
+    work.until_gone()
+    work.until_clean(backend.hub, backend.cloud)
 
 
 def config_map(name: str, **data: str) -> Json:

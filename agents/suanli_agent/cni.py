@@ -84,6 +84,21 @@ def without_rules(directory: str) -> Optional[ipaddress.IPv4Network]:
     return ipaddress.IPv4Network(first["ipam"]["ranges"][0][0]["subnet"])
 
 
+def remove(directory: str) -> None:
+    """Take down the network that `ensure` wrote, for a box that runs no pods any more; nothing where there is none.
+
+    Raises OSError, ValueError for a file that cannot be read.
+    """
+    file = pathlib.Path(directory, FILE)
+    if not directory or not file.exists():
+        return
+    subnet = without_rules(directory)
+    file.unlink()
+    if subnet is not None:
+        forwarding.remove(subnet, BRIDGE)
+    forwarding.delete_bridge(BRIDGE)
+
+
 def _routes(text: str) -> Iterator[ipaddress.IPv4Network]:
     """Destinations of /proc/net/route, the default route left out; addresses there are little-endian hex."""
     for line in text.splitlines()[1:]:

@@ -43,9 +43,17 @@ def remove(subnet: ipaddress.IPv4Network, bridge: str) -> None:
         _iptables(table, "--delete", chain, rule)
 
 
+def delete_bridge(bridge: str) -> None:
+    """Delete the bridge that the plugins made; none there is no error. Raises OSError where there is no `ip`."""
+    _run("ip", "link", "delete", bridge, "type", "bridge")
+
+
 def _iptables(table: str, verb: str, chain: str, rule: Rule) -> "subprocess.CompletedProcess[str]":
-    command = ["iptables", "--wait", "--table", table, verb, chain, *rule]
+    return _run("iptables", "--wait", "--table", table, verb, chain, *rule)
+
+
+def _run(*command: str) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise OSError(f"iptables: no answer within {SECONDS:.0f} s") from error
+        raise OSError(f"{command[0]}: no answer within {SECONDS:.0f} s") from error

@@ -68,7 +68,8 @@ def ceiling(burst: dict[str, Any]) -> str:
     return (
         f"processor time per workload of the burst, ms: {shares}; so {cores} cores that do nothing else allow "
         f"{1000 * cores / sum(spent.values()):.1f} workloads per second until all pods are ready. "
-        f"Of the machine's work {100 * burst['others_share_of_cpu']:.0f}% was not ours."
+        f"Until all objects were in the clouds the operator took {100 * burst['operator_share_until_spread']:.0f}% of "
+        f"the machine's work. Of all that {100 * burst['others_share_of_cpu']:.0f}% was not ours."
     )
 
 

@@ -1,10 +1,13 @@
 """What the measurements run against: a hub, three clouds of 20 simulated nodes each, and our operator."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, SimulatedNode, controller, fleet
+from benchmarks.multicloud import meters
+
+from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, SimulatedNode, controller, fleet, until
 
 HUB = Options(
     without=frozenset({KWOK, SCHEDULER}),
@@ -15,6 +18,7 @@ HUB = Options(
     },
 )
 
+REST_SECONDS = 5
 CAPACITY = {"cpu": "96", "memory": "512Gi", "pods": "1000"}
 
 
@@ -59,7 +63,7 @@ def running() -> Iterator[City]:
         controller.install(hub)
         for cloud in clouds.values():
             controller.join(hub, cloud)
-        with controller.Operator(clusters, hub) as operator:
+        with controller.finalizers_given(hub), controller.Operator(clusters, hub) as operator:
             wait_connected(hub)
             yield City(clusters, hub, clouds, operator)
 
@@ -75,3 +79,15 @@ def add_cloud(city: City, name: str, count: int) -> Cluster:
     controller.join(city.hub, cloud)
     wait_connected(city.hub)
     return cloud
+
+
+def wait_at_rest(cluster: Cluster) -> None:
+    """Until a cluster's own processes use less than a third of a core: thousands of nodes take minutes to start."""
+
+    def at_rest() -> bool:
+        pids = list(cluster.pids().values())
+        before = meters.cpu_seconds(pids)
+        time.sleep(REST_SECONDS)
+        return meters.cpu_seconds(pids) - before < REST_SECONDS / 3
+
+    until(at_rest, f"{cluster.name} at rest", seconds=600)

@@ -102,13 +102,16 @@ async def burst(place: City, count: int, namespaces: int, seconds: float) -> dic
         gate = asyncio.Semaphore(IN_FLIGHT)
         await asyncio.gather(*(_post_through(gate, drive, key) for key in keys))
         posted = now() - started
-        await drive.wait(lambda: drive.tracker.all("spread") and drive.tracker.all("told"), seconds)
+        await drive.wait(lambda: drive.tracker.all("spread"), seconds)
+        spread = meter.cost()
+        await drive.wait(lambda: drive.tracker.all("told"), seconds)
         cost = meter.cost()
         written = meters.writes((await drive.hub.raw("GET", "/metrics")).decode()) - before
         return {
             "posted_s": posted,
             **_stages(drive.tracker, started),
             **_costs(place, cost, count),
+            "operator_share_until_spread": spread.seconds["operator"] / spread.seconds["machine"],
             **_writes(written, count),
         }
 
@@ -184,8 +187,12 @@ async def change(place: City, tries: int) -> dict[str, Any]:
 
 
 async def decision(place: City, count: int, tries: int) -> dict[str, Any]:
-    """From POST to the placement in the workload's status, where one cloud of `count` nodes is asked for by name."""
+    """From POST to the placement in the workload's status, where one cloud of `count` nodes is asked for by name.
+
+    One at a time, each after the one before runs, in a cloud whose own start is over.
+    """
     big = city.add_cloud(place, "m4", count)
+    city.wait_at_rest(big)
     workload.make_namespaces([big], 1)
     placement = {"require": [{"key": "cloud", "operator": "In", "values": [big.name]}]}
     requests = {"cpu": "4", "memory": "128Mi"}
@@ -195,7 +202,7 @@ async def decision(place: City, count: int, tries: int) -> dict[str, Any]:
             key = (workload.namespaces(1)[0], f"decided-{number}")
             progress = drive.tracker.expect(key, replicas=2)
             await drive.post(key, workload.body(*key, replicas=2, requests=requests, placement=placement))
-            await drive.wait(lambda progress=progress: progress.placed is not None, 60)  # type: ignore[misc]
+            await drive.wait(lambda progress=progress: progress.told is not None, 60)  # type: ignore[misc]
         times = drive.tracker.latencies("placed")
         return {
             "nodes": count,

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import suanli_boxes as boxes
 import suanli_containerd as sc
 from nodeconformance import build, images
-from suanli_clusters import Cluster, Clusters, Options, until
+from suanli_clusters import Cluster, Clusters, Options, free_port, until
 
 SELECTIONS = {
     "quick": (r"\[NodeConformance\]", r"\[Serial\]|\[Disruptive\]|\[Slow\]|Probing|updates should|NodeLease"),
@@ -71,7 +71,7 @@ def box(hub: Cluster, folder: Path, programs: Path) -> Iterator[boxes.Box]:
                 folder / "agent",
                 NODE,
                 containerd.socket,
-                listen=_free_port(),
+                listen=free_port(),
                 node_ip=_address(),
                 log_level="info",
             )
@@ -130,12 +130,6 @@ def _address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

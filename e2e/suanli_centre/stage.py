@@ -5,7 +5,6 @@ import contextlib
 import http.cookies
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from suanli_centre import city as generated
-from suanli_clusters import Cluster, until
+from suanli_clusters import Cluster, free_port, until
 from suanli_controller.dashboard import history
 from suanli_controller.kube import client, kubeconfig
 from suanli_controller.view import board, lead, server
@@ -107,12 +106,6 @@ class Leader:
     async def _serve(self) -> None:
         async with client.Client(kubeconfig.hub(self._kubeconfig)) as hub:
             await lead.run(self.board, hub, NAMESPACE, server.Settings(port=0))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Dashboard:

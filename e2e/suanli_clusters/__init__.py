@@ -37,13 +37,14 @@ from suanli_clusters.api import Api, ApiError
 from suanli_clusters.cluster import API_SERVER, Cluster, ClusterError, KubectlError, Member
 from suanli_clusters.config import CONTROLLER_MANAGER, KWOK, SCHEDULER, Options
 from suanli_clusters.nodes import SimulatedNode, fleet, node_object
+from suanli_clusters.ports import free_port
 from suanli_clusters.tools import ToolsError
 from suanli_clusters.waiting import until
 
 __all__ = [
     "API_SERVER", "CONTROLLER_MANAGER", "KWOK", "SCHEDULER", "Api", "ApiError", "Cluster", "ClusterError",
-    "Clusters", "KubectlError", "Member", "Options", "SimulatedNode", "ToolsError", "fleet", "node_object",
-    "until",
+    "Clusters", "KubectlError", "Member", "Options", "SimulatedNode", "ToolsError", "fleet", "free_port",
+    "node_object", "until",
 ]  # fmt: skip
 
 

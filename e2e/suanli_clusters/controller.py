@@ -1,20 +1,23 @@
 """Our own operator against a hub: its verbs, and it itself as a process of this machine, as a person would start it."""
 
 import base64
+import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 from suanli_clusters import Clusters
 from suanli_clusters.cluster import Member
 from suanli_clusters.waiting import until
-from suanli_controller.api import kinds
+from suanli_controller.api import kinds, names
 
 PROGRAM = Path(sys.executable).parent / "suanli-controller"
 NAMESPACE = "suanli-system"
-RIGHTS = Path(__file__).resolve().parents[2] / "policies" / "hub-rbac.yaml"
+POLICIES = Path(__file__).resolve().parents[2] / "policies"
+RIGHTS = POLICIES / "hub-rbac.yaml"
 
 END_SECONDS = 20
 
@@ -42,6 +45,22 @@ def install(hub: Member) -> None:
 
 def _served(hub: Member) -> set[str]:
     return {each["name"] for each in hub.api.get("/apis/suanli.io/v1alpha1")["resources"]}
+
+
+@contextlib.contextmanager
+def finalizers_given(hub: Member) -> Iterator[None]:
+    """policies/workload-finalizer.yaml for a while, from when it counts."""
+    policy = str(POLICIES / "workload-finalizer.yaml")
+    path = f"/apis/{names.API_VERSION}/namespaces/default/computeworkloads?dryRun=All"
+    pods = {"spec": {"containers": [{"name": "app", "image": "app"}]}}
+    body = {"metadata": {"name": "dry-run"}, "spec": {"template": pods}}
+    head = {"apiVersion": names.API_VERSION, "kind": names.WORKLOAD_KIND}
+    hub.kubectl("apply", "--server-side", "-f", policy)
+    try:
+        until(lambda: hub.api.post(path, head | body)["metadata"].get("finalizers"), "the policy to count")
+        yield
+    finally:
+        hub.kubectl("delete", "-f", policy, "--ignore-not-found")
 
 
 def account(hub: Member) -> Path:

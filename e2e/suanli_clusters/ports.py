@@ -51,6 +51,13 @@ def claim(directory: Path) -> Ports:
     raise OSError(f"no block of {BLOCK} free ports between {FIRST} and {LAST}; are old clusters running?")
 
 
+def free_port() -> int:
+    """For one server that is no cluster's: a port that nobody listened at a moment ago, on any address."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
 def _free(port: int) -> bool:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

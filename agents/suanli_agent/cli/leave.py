@@ -1,4 +1,6 @@
-"""`suanli-agent leave`: ask the hub to drain this box and delete its Node; wait until it has."""
+"""`suanli-agent leave`: ask the hub to drain this box and delete its Node; wait until it has, and take down the pod
+network that `join` wrote.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import argparse
 import sys
 import time
 
+from suanli_agent import cni
 from suanli_agent import settings as settings_module
 from suanli_agent.cli import local
 from suanli_agent.cli.words import err, out, say
@@ -31,6 +34,7 @@ def _leave(settings: settings_module.Settings, store: pki.Store, node: str, time
     while time.monotonic() < deadline:
         if store.hub() is None:
             out(say("leave-done", node))
+            cni.remove(settings.cni_dir)
             return 0
         try:
             text = say("leave-wait", local.ask(settings, "/status")["pods"])
@@ -58,6 +62,6 @@ def run(arguments: argparse.Namespace, settings: settings_module.Settings) -> in
         if arguments.local:
             return _forget(store, hub.node)
         return _leave(settings, store, hub.node, arguments.timeout)
-    except (local.LocalError, ValueError) as error:
+    except (local.LocalError, OSError, ValueError) as error:
         err(say("error", error))
         return 1

@@ -30,14 +30,16 @@ class Checks:
         self._accepted: OrderedDict[str, None] = OrderedDict()
         self._asking: dict[str, asyncio.Task[str]] = {}
 
+    def has_accepted(self, item: workload.ComputeWorkload) -> bool:
+        """Whether it is known already that an API server accepts the workload's template."""
+        return _digest(item) in self._accepted
+
     async def refusal(self, item: workload.ComputeWorkload) -> str:
         """Why an API server refuses the workload's template, naming the field; empty where it does not.
 
         Raises errors.KubeError where it cannot be asked.
         """
-        spec = item.spec
-        content = [spec.type, _without_label_values(spec.template), spec.variants, spec.job]
-        digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+        digest = _digest(item)
         if digest in self._accepted:
             return ""
         task = self._asking.get(digest)
@@ -66,6 +68,12 @@ class Checks:
             except errors.Forbidden:
                 continue  # a quota or a policy of the hub's own pods: the target judges by its own
         return ""
+
+
+def _digest(item: workload.ComputeWorkload) -> str:
+    spec = item.spec
+    content = [spec.type, _without_label_values(spec.template), spec.variants, spec.job]
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 
 def _without_label_values(template: Mapping[str, Any]) -> dict[str, Any]:

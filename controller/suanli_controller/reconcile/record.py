@@ -75,9 +75,14 @@ class Record:
         return self.item.spec.type == "Job"
 
     @property
+    def has_finalizer(self) -> bool:
+        """It has our finalizer, and cannot go behind our back."""
+        return names.WORKLOAD_FINALIZER in self.item.metadata.finalizers
+
+    @property
     def is_prepared(self) -> bool:
         """It has our finalizer, and its template was checked."""
-        return self.checked == self.basis and names.WORKLOAD_FINALIZER in self.item.metadata.finalizers
+        return self.checked == self.basis and self.has_finalizer
 
     @property
     def is_placeable(self) -> bool:

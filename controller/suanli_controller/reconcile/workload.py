@@ -151,6 +151,8 @@ class Workloads:
         record.take(item, self.algorithms.get, self.strategy)
         if record.given is None:
             record.given = intent.load(item.status, observation.seen(self.city, record.uid))
+        if record.checked != record.basis and not record.invalid and self.checks.has_accepted(record.built):
+            record.checked = record.basis
         return True
 
     def _forget(self, record: Record) -> None:
@@ -260,7 +262,7 @@ class Workloads:
 
     async def _take_leave(self, record: Record) -> None:
         """Have everything deleted everywhere; what does not answer is waited for, unless it is abandoned."""
-        if names.WORKLOAD_FINALIZER not in record.item.metadata.finalizers:
+        if not record.has_finalizer:
             return
         abandon = record.item.metadata.annotations.get(names.ABANDON_ANNOTATION) == "true"
         waits_for = wishes.withdraw(self.city, record)
