@@ -36,6 +36,12 @@ READS = {"GET", "LIST", "WATCH", "CONNECT"}
 class NoPods:
     """ports.Pods of a box without work."""
 
+    async def start(self) -> None:
+        """Nothing is to be adopted."""
+
+    async def stop(self) -> None:
+        """Nothing runs."""
+
     def set_desired(self, pods: Sequence[bytes]) -> None:
         """None come."""
 
@@ -56,6 +62,17 @@ class NoPods:
 
     def views(self) -> list[ports.PodView]:
         return []
+
+    def starting(self) -> bool:
+        return False
+
+    def logs(self, *_: Any, **__: Any) -> AsyncIterator[bytes]:
+        raise LookupError("no pods here")
+
+    async def exec_url(self, *_: Any, **__: Any) -> str:
+        raise LookupError("no pods here")
+
+    attach_url = port_forward_url = exec_url
 
     async def engine(self) -> ports.EngineStatus:
         return ports.EngineStatus(ready=True, network_ready=True, version="containerd://0")
@@ -83,7 +100,7 @@ async def joined(
     hub = store.hub()
     assert hub is not None
     made = link.Link(settings.Settings(state=str(folder / name), listen="0", max_pods=1), store, hub)
-    made.attach(NoPods())  # type: ignore[arg-type]
+    made.attach(NoPods())
     return made, took
 
 
