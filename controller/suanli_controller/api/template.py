@@ -4,6 +4,7 @@ A workload's template is kept as it came, with every field that Kubernetes has o
 fields that we act on are read from it, each with its type.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -165,6 +166,11 @@ def read(template: dict[str, Any]) -> PodTemplate:
         what, _, path = str(error).partition(" - at `$")
         where = f"spec.template{path.removesuffix('`')}"
         raise MalformedTemplate(f"{where}: {what[:1].lower()}{what[1:]}") from error
+
+
+def part(template: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A copy of a raw template's `metadata` or `spec`, empty where there is none."""
+    return without_nulls(template.get(name)) or {}
 
 
 def without_nulls(value: Any) -> Any:

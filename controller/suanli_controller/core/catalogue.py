@@ -1,6 +1,6 @@
 """Which builds a workload runs: its own variants, or those of a version in the catalogue of algorithms."""
 
-from suanli_controller.api import algorithm, workload
+from suanli_controller.api import algorithm, template, workload
 from suanli_controller.core.rules import InvalidTemplate
 
 
@@ -30,7 +30,7 @@ def builds_of(
 
 
 def _check_containers(spec: workload.ComputeWorkloadSpec, version: algorithm.AlgorithmVersion, name: str) -> None:
-    pod = spec.template.get("spec", {})
+    pod = template.part(spec.template, "spec")
     there = {each["name"] for field in ("initContainers", "containers") for each in pod.get(field, [])}
     for build in version.variants:
         for container in build.containers:

@@ -112,7 +112,7 @@ def _job(item: workload.ComputeWorkload, share: Share, pods: Manifest) -> Manife
 
 def pod_template(item: workload.ComputeWorkload, share: Share, placed: Placed) -> Manifest:
     """The workload's template with the variant merged in; it is not bound to nodes yet."""
-    meta = item.spec.template.get("metadata", {})
+    meta = template.part(item.spec.template, "metadata")
     labels = {**meta.get("labels", {}), **_labels(item, share, placed.hub_uid)}
     pod = merged_pod(item.spec.template, variant_of(item.spec.variants, share.variant))
     if share.target.startswith(f"{names.SITE_KIND}/"):
@@ -148,7 +148,7 @@ def _labels(item: workload.ComputeWorkload, share: Share, hub_uid: str) -> dict[
 
 def merged_pod(raw: Mapping[str, Any], build: workload.Variant | None) -> Manifest:
     """A copy of the template's PodSpec with the build's containers merged over its own by name."""
-    pod: Manifest = template.without_nulls(raw.get("spec", {}))
+    pod = template.part(raw, "spec")
     overrides = {each.name: each for each in build.containers} if build else {}
     for field in ("initContainers", "containers"):
         if field in pod:
@@ -167,7 +167,7 @@ def _merged(container: Manifest, override: workload.VariantContainer | None) -> 
 
 def _merged_env(base: Sequence[Manifest], over: Sequence[Manifest]) -> list[Manifest]:
     replaced = {one["name"]: one for one in over}
-    kept = [replaced.pop(one["name"], one) for one in base]
+    kept = [replaced.pop(one.get("name"), one) for one in base]
     return [*kept, *replaced.values()]
 
 
@@ -203,6 +203,7 @@ def references_of(item: workload.ComputeWorkload) -> dict[tuple[str, str], bool]
 
     Raises template.MalformedTemplate.
     """
+    template.read(item.spec.template)  # merging relies on its types
     found: dict[tuple[str, str], bool] = {}
     builds: Sequence[workload.Variant | None] = item.spec.variants or [None]
     for build in builds:

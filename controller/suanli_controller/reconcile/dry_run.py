@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from suanli_controller.api import names, workload
+from suanli_controller.api import names, template, workload
 from suanli_controller.core import objects
 from suanli_controller.kube import client, errors
 from suanli_controller.reconcile import cluster
@@ -76,6 +76,6 @@ def _digest(item: workload.ComputeWorkload) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 
-def _without_label_values(template: Mapping[str, Any]) -> dict[str, Any]:
-    meta = template.get("metadata", {})
-    return {**template, "metadata": {**meta, "labels": sorted(meta.get("labels", {}))}}
+def _without_label_values(raw: Mapping[str, Any]) -> dict[str, Any]:
+    meta = template.part(raw, "metadata")
+    return {**raw, "metadata": {**meta, "labels": sorted(meta.get("labels", {}))}}

@@ -144,7 +144,7 @@ class Record:
         )
         if self.basis == basis:
             return
-        self.basis, self.invalid, self.ask = basis, "", None
+        self.basis, self.invalid, self.ask = (), "", None
         self.made.clear()
         self.placed.clear()
         try:
@@ -153,6 +153,7 @@ class Record:
             self.asked = msgspec.json.encode(self.ask)
         except rules.InvalidTemplate as error:
             self.invalid = str(error)
+        self.basis = basis  # not before all of it is made
 
 
 def _version(item: workload.ComputeWorkload) -> int:

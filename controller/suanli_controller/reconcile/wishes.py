@@ -81,8 +81,7 @@ def _holds(here: city.City, record: Record, target: str) -> bool:
 
 def _wants(here: city.City, record: Record, places: list[Place]) -> carrier.Wants:
     item = record.built
-    pod = item.spec.template.get("spec", {})
-    account = pod.get("serviceAccountName", "default")
+    account = item.spec.template.get("spec", {}).get("serviceAccountName") or ""
     builds = {each.name for each in item.spec.variants} or {names.DEFAULT_VARIANT}
     kind = item.spec.type
     return carrier.Wants(
@@ -99,7 +98,7 @@ def _wants(here: city.City, record: Record, places: list[Place]) -> carrier.Want
             if place[1] not in builds
         ),
         references=here.references.get(item.metadata.namespace, {}).get(record.uid, {}),
-        service_account=account if account != "default" else "",
+        service_account="" if account == "default" else account,
     )
 
 

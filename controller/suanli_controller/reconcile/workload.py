@@ -106,13 +106,16 @@ class Workloads:
     # --- deciding: all that wait in one pass
 
     def _decided(self, keys: list[str]) -> list[str]:
-        """As `decide`; a workload that makes it fail is set aside, and keeps nobody waiting."""
+        """As `decide`; a workload that makes it fail is set aside, unless it is to go, and keeps nobody waiting."""
         try:
             return self.decide(keys)
         except Exception:
             log.exception("deciding failed", workloads=len(keys), first=keys[0])
         if len(keys) > 1:
             return [each for key in keys for each in self._decided([key])]
+        record = self.records.get(keys[0])
+        if record is not None and record.is_deleting:
+            return keys  # what was to be decided is none of its leave's
         self.city.workloads.retry(keys[0])
         self.city.workloads.done(keys[0])
         return []
@@ -151,7 +154,8 @@ class Workloads:
         record.take(item, self.algorithms.get, self.strategy)
         if record.given is None:
             record.given = intent.load(item.status, observation.seen(self.city, record.uid))
-        if record.checked != record.basis and not record.invalid and self.checks.has_accepted(record.built):
+        is_new = record.checked != record.basis and not (record.invalid or record.is_deleting)
+        if is_new and self.checks.has_accepted(record.built):
             record.checked = record.basis
         return True
 
