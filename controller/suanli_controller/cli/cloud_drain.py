@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import click
 
 from suanli_controller.api import names
-from suanli_controller.api.workload import ComputeWorkload
+from suanli_controller.api.workload import ComputeWorkload, TargetPlacement
+from suanli_controller.core import workload_status
 from suanli_controller.kube import client, connection, errors, informer, kinds, resources
 
 SHOWN = 5
@@ -51,6 +52,8 @@ async def drain(way: connection.Connection, name: str, timeout: int) -> None:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        if idle := resting(cache.objects, names.target(names.CLOUD_KIND, name)):
+            click.echo(f"  not waited for, as nothing of them runs here: {_named(idle, idle)}")
         click.echo(f"cloud {name} is empty of our work after {time.monotonic() - began:.0f} s")
 
 
@@ -69,19 +72,40 @@ async def _until_empty(cache: informer.Informer[ComputeWorkload], target: str, w
 def remaining(workloads: Mapping[str, ComputeWorkload], target: str) -> dict[str, int]:
     """Replicas that workloads, by key, still have in a target; those without any are left out.
 
-    Those that wait for their replacement are given elsewhere already, and still ready here.
+    Those that wait for their replacement are given elsewhere already, and still ready here. Of what rests, a place is
+    on record for good, and only what is still ready runs.
     """
     left = {
         resources.key_of(each): sum(
-            max(place.replicas, place.ready_replicas) for place in each.status.placements if place.target == target
+            max(0 if _rest(each) else place.replicas, place.ready_replicas) for place in _places(each, target)
         )
         for each in workloads.values()
     }
     return {key: count for key, count in left.items() if count}
 
 
+def resting(workloads: Mapping[str, ComputeWorkload], target: str) -> dict[str, str]:
+    """Workloads, by key, that have a place in a target and run nothing: why."""
+    found = {resources.key_of(each): _rest(each) for each in workloads.values() if _places(each, target)}
+    return {key: why for key, why in found.items() if why}
+
+
+def _places(item: ComputeWorkload, target: str) -> list[TargetPlacement]:
+    return [place for place in item.status.placements if place.target == target]
+
+
+def _rest(item: ComputeWorkload) -> str:
+    """Why nothing of a workload runs, though its placements say where it has or had its place; empty where it does."""
+    if workload_status.is_finished(item):
+        return "finished"
+    return "suspended" if item.spec.suspend else ""
+
+
 def _line(left: Mapping[str, int]) -> str:
-    most = sorted(left, key=lambda key: (-left[key], key))[:SHOWN]
-    shown = ", ".join(f"{key} ({left[key]})" for key in most)
-    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    return f"  {sum(left.values())} replicas of {len(left)} workloads left: {shown}{more}"
+    most = sorted(left, key=lambda key: (-left[key], key))
+    return f"  {sum(left.values())} replicas of {len(left)} workloads left: {_named(most, left)}"
+
+
+def _named(keys: Collection[str], notes: Mapping[str, object]) -> str:
+    shown = ", ".join(f"{key} ({notes[key]})" for key in list(keys)[:SHOWN])
+    return f"{shown} and {len(keys) - SHOWN} more" if len(keys) > SHOWN else shown
