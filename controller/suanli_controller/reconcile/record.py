@@ -1,5 +1,6 @@
 """What is remembered of one workload beside its object. All of it can be read again after a restart."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -38,6 +39,7 @@ class Record:
     basis: Basis = ()  # what `ask` was made from
     checked: Basis = ()  # what an API server was asked about
     invalid: str = ""  # why the template cannot be used
+    ask_again: float = math.inf  # when an API server that refused it is to be asked anew, monotonic seconds
     full: dict[str, float] = field(default_factory=dict)  # target -> until when, monotonic seconds
     moving: float | None = None  # since when the status is behind by counts that still move, monotonic seconds
     placed: dict[workload_status.Place, tuple[Made, objects.Placed]] = field(default_factory=dict)
@@ -144,7 +146,7 @@ class Record:
         )
         if self.basis == basis:
             return
-        self.basis, self.invalid, self.ask = (), "", None
+        self.basis, self.invalid, self.ask, self.ask_again = (), "", None, math.inf
         self.made.clear()
         self.placed.clear()
         try:

@@ -8,6 +8,7 @@ may hold something. Places are decided in `core/`; objects are applied by `recon
 
 import asyncio
 import datetime as dt
+import math
 import time
 from collections.abc import Iterable
 
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 FULL_SECONDS = 300.0
 """How long a target whose scheduler could not bind a workload's pods takes no more of it; room may come back."""
+ASK_AGAIN_SECONDS = 180.0
+"""How long an API server's refusal of a template holds: a policy of the hub may have made it, and be lifted since."""
 REPORT_SECONDS = 2.0
 """How long counts that still move are gathered before they are written; what is final is written at once."""
 LOOK_AGAIN_SECONDS = 15.0
@@ -154,10 +157,19 @@ class Workloads:
         record.take(item, self.algorithms.get, self.strategy)
         if record.given is None:
             record.given = intent.load(item.status, observation.seen(self.city, record.uid))
+        self._doubt_refusal(record)
         is_new = record.checked != record.basis and not (record.invalid or record.is_deleting)
         if is_new and self.checks.has_accepted(record.built):
             record.checked = record.basis
         return True
+
+    def _doubt_refusal(self, record: Record) -> None:
+        """Have an API server that refused the template asked anew, once it is long enough ago."""
+        rest = record.ask_again - time.monotonic()
+        if rest <= 0:
+            record.checked, record.invalid, record.ask_again = (), "", math.inf
+        elif record.invalid:
+            self.city.workloads.add_after(record.key, rest)
 
     def _forget(self, record: Record) -> None:
         self.records.pop(record.key, None)
@@ -262,6 +274,8 @@ class Workloads:
         await self._keep_finalizer(record, present=True)
         if not record.invalid:
             record.invalid = await self.checks.refusal(record.built)
+            if record.invalid:
+                record.ask_again = time.monotonic() + ASK_AGAIN_SECONDS
         record.checked = basis
 
     async def _take_leave(self, record: Record) -> None:

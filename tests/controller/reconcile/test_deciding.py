@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import time
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,7 @@ from tests import bare_city, works
 
 from suanli_controller.api import names, template, workload
 from suanli_controller.core import objects, rules
-from suanli_controller.kube import informer, kinds
+from suanli_controller.kube import errors, informer, kinds
 from suanli_controller.reconcile import cluster, dry_run
 from suanli_controller.reconcile import workload as workloads
 
@@ -71,6 +72,24 @@ async def test_a_template_is_read_again_after_a_fault(
         assert await decided(items, item()) == []
     assert items._decided([KEY]) == [KEY]
     assert items.records[KEY].ask is not None
+
+
+async def test_what_an_api_server_refused_is_shown_to_it_again_after_a_while(items: workloads.Workloads) -> None:
+    """A policy of the hub denies with 422, as a fault of the template is, and may be lifted."""
+    hub: Any = bare_city.Judge(errors.Invalid(errors.Status(code=422, message="no")))
+    items.checks = dry_run.Checks(hub, "hub")
+    await decided(items, item())
+    record = items.records[KEY]
+    await items._prepare(record)
+    items._observe(KEY)
+    assert (record.invalid, record.is_prepared) == ("variant default: no", True)
+    assert record.ask_again - time.monotonic() <= workloads.ASK_AGAIN_SECONDS
+    record.ask_again = time.monotonic()
+    items._observe(KEY)
+    assert not record.is_prepared
+    hub.refusal = None
+    await items._prepare(record)
+    assert (record.invalid, record.is_placeable, hub.asked) == ("", True, 2)
 
 
 JUNK: Final[tuple[Any, ...]] = (

@@ -3,24 +3,11 @@
 import asyncio
 from typing import Any
 
+from tests import bare_city
+
 from suanli_controller.api import meta, workload
 from suanli_controller.kube import errors
 from suanli_controller.reconcile import dry_run
-
-
-class Hub:
-    """Stands in for client.Client: refuses what it is asked to."""
-
-    def __init__(self, refusal: errors.KubeError | None = None) -> None:
-        self.refusal = refusal
-        self.asked = 0
-
-    async def create(self, *_: Any, dry_run: bool) -> None:
-        assert dry_run
-        self.asked += 1
-        await asyncio.sleep(0)
-        if self.refusal is not None:
-            raise self.refusal
 
 
 def item(name: str, image: str = "a") -> workload.ComputeWorkload:
@@ -32,7 +19,7 @@ def item(name: str, image: str = "a") -> workload.ComputeWorkload:
 
 
 async def test_alike_workloads_that_come_at_once_share_one_question() -> None:
-    hub: Any = Hub()
+    hub: Any = bare_city.Judge()
     checks = dry_run.Checks(hub, "hub")
     assert set(await asyncio.gather(*(checks.refusal(item(f"w{n}")) for n in range(20)))) == {""}
     assert hub.asked == 1
@@ -41,7 +28,7 @@ async def test_alike_workloads_that_come_at_once_share_one_question() -> None:
 
 
 async def test_who_waited_for_a_question_that_failed_asks_again() -> None:
-    hub: Any = Hub(errors.Unreachable("away"))
+    hub: Any = bare_city.Judge(errors.Unreachable("away"))
     checks = dry_run.Checks(hub, "hub")
     found = await asyncio.gather(*(checks.refusal(item(f"w{n}")) for n in range(3)), return_exceptions=True)
     assert [type(each) for each in found] == [errors.Unreachable] * 3
@@ -51,7 +38,7 @@ async def test_who_waited_for_a_question_that_failed_asks_again() -> None:
 
 async def test_alike_workloads_share_a_question_that_fails() -> None:
     """One after the other they would wait for a time limit each, and hold up all that is to be written meanwhile."""
-    hub: Any = Hub(errors.Unreachable("away"))
+    hub: Any = bare_city.Judge(errors.Unreachable("away"))
     checks = dry_run.Checks(hub, "hub")
     await asyncio.gather(*(checks.refusal(item(f"w{n}")) for n in range(20)), return_exceptions=True)
     assert hub.asked == 1
@@ -59,7 +46,7 @@ async def test_alike_workloads_share_a_question_that_fails() -> None:
 
 async def test_a_refusal_is_not_remembered() -> None:
     """A policy of one namespace may have made it, or one that is lifted meanwhile."""
-    hub: Any = Hub(errors.Invalid(errors.Status(code=422, message="no")))
+    hub: Any = bare_city.Judge(errors.Invalid(errors.Status(code=422, message="no")))
     checks = dry_run.Checks(hub, "hub")
     assert "no" in await checks.refusal(item("w"))
     hub.refusal = None
