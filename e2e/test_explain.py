@@ -168,6 +168,58 @@ def test_other_kinds_and_missing_names_are_refused_with_a_mend(city: City, tmp_p
     assert "either the name of a WORKLOAD or a file" in explain(city).stderr
 
 
+def test_a_suspended_workload_is_told_so(city: City) -> None:
+    answer = explain(city, "-f", "-", stdin=manifest(suspend=True)).stdout
+    assert answer == f"Deployment {NAMESPACE}/detect: suspended (spec.suspend is true): nothing of it runs\n"
+
+
+def test_builds_of_an_algorithm_are_those_of_the_catalogue(city: City, hub: Cluster) -> None:
+    """Without them it would be one build that runs anywhere."""
+    head = {"apiVersion": "suanli.io/v1alpha1", "kind": "Algorithm", "metadata": {"name": "faces"}}
+    hub.apply({**head, "spec": {"versions": [{"version": "1", "variants": BUILDS}]}})
+    try:
+        wished = manifest(algorithmRef={"name": "faces", "version": "1"})
+        del wished["spec"]["variants"]
+        answer = told(city, "-f", "-", stdin=wished)
+    finally:
+        hub.api.delete("/apis/suanli.io/v1alpha1/algorithms/faces")
+    assert [(each["target"], each["variant"]) for each in answer["placements"]] == [("Cloud/core", "v82")]
+    assert answer["invalid"] == ""
+
+
+def refuse(city: City, name: str) -> None:
+    """Have a Cloud say what the controller says of one whose cluster is another Cloud's."""
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "InvalidKubeconfig",
+        "message": "this cluster is Cloud core already",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    path = f"/apis/suanli.io/v1alpha1/clouds/{name}/status"
+    city.hub.api.patch(path, {"status": {"conditions": [condition]}})
+
+
+def test_a_cluster_under_two_names_counts_its_pods_where_it_counts(
+    city: City, hub: Cluster, core: Cluster
+) -> None:
+    """In the Cloud that the controller takes it for, not in the one that it refuses."""
+    city.cloud("twin", {"access": {"kubeconfigSecretRef": {"name": "core"}}})
+    refuse(city, "twin")
+    pod = {"containers": [{"name": "app", "image": "busybox", "resources": {"requests": {"cpu": "8"}}}]}
+    path = "/api/v1/namespaces/default/pods"
+    core.api.post(path, {"metadata": {"name": "full"}, "spec": {**pod, "nodeName": "kunpeng-000"}})
+    try:
+        answer = told(city, "-f", "-", stdin=manifest())
+    finally:
+        core.api.delete(f"{path}/full?gracePeriodSeconds=0")
+        hub.api.delete("/apis/suanli.io/v1alpha1/clouds/twin")
+    (placement,) = answer["placements"]
+    assert (placement["target"], placement["nodes"]) == ("Cloud/core", [{"name": "kunpeng-001", "replicas": 2}])
+    of_twin = {(each["reason"], each["nodes"]) for each in answer["elsewhere"] if each["target"] == "Cloud/twin"}
+    assert of_twin == {("TargetNotReady", 2), ("TargetNotReady", 1)}
+
+
 def test_the_controller_does_what_was_said(city: City, hub: Cluster, core: Cluster, clusters: Clusters) -> None:
     """Explained before the controller has seen it, and again when it runs: the same places, now standing."""
     wished = manifest("agreed", replicas=3, template=template({"image": "busybox"}))

@@ -16,6 +16,13 @@ from suanli_controller.kube import client, connection, errors, kinds, resources
 from suanli_controller.reconcile import dry_run, survey
 
 _MANAGER = "suanli-explain"
+_UNDECIDED = {
+    explanation.DELETING: "it is being deleted",
+    names.COMPLETE: "the Job is complete and is not run again",
+    names.FAILED: "the Job has failed and is not run again",
+    explanation.SUSPENDED: "suspended (spec.suspend is true): nothing of it runs",
+    explanation.BEGUN: "a Job that has begun stays where it is",
+}
 _FEW_NODES = 4  # that a row of the table names; -o json names all
 
 
@@ -154,7 +161,7 @@ async def _of_one(
     if told.invalid:
         return told
     try:
-        refusal = await dry_run.Checks(hub, "explain").refusal(item)
+        refusal = await dry_run.Checks(hub, "explain").refusal(found.builder.built(item))
     except errors.KubeError:
         return told  # a namespace that is not there yet: the API server has no opinion
     return explanation.refused(told, refusal) if refusal else told
@@ -167,10 +174,8 @@ def _print(told: list[explanation.Explanation], output: str) -> str:
 
 
 def _table(told: explanation.Explanation) -> str:
-    place = "has" if told.replicas == 1 else "have"
-    head = f"{told.type} {told.namespace}/{told.name}: {told.placed} of {told.replicas} replicas {place} a place"
     sections = [
-        [head],
+        [f"{told.type} {told.namespace}/{told.name}: {_verdict(told)}"],
         list(tables.columns(_placement_rows(told))) if told.placements else [],
         _unplaced_lines(told),
     ]
@@ -178,6 +183,15 @@ def _table(told: explanation.Explanation) -> str:
         sections.append(list(tables.columns(_elsewhere_rows(told))))
     sections.append([f"not checked here, but by the target's scheduler: {note}" for note in told.notes])
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _verdict(told: explanation.Explanation) -> str:
+    place = "has" if told.replicas == 1 else "have"
+    counted = f"{told.placed} of {told.replicas} replicas {place} a place"
+    if not told.undecided:
+        return counted
+    why = _UNDECIDED[told.undecided]
+    return f"{counted}; {why}" if told.placements else why
 
 
 def _placement_rows(told: explanation.Explanation) -> Iterator[tuple[str, ...]]:

@@ -150,8 +150,10 @@ class Builder:
                 f"Pod {pod.metadata.namespace}/{pod.metadata.name}: node {pod.spec.node_name} {what}; left out"
             )
             return
-        uid = pod.metadata.uid or f"{target}/{pod.metadata.namespace}/{pod.metadata.name}"
-        self.fleet.set_pod(uid, target or known[0], pod.spec.node_name, amounts, places.owner_of(pod))
+        there = target or known[0]
+        # by target, too: two Clouds may lead to one cluster, and neither takes the other's pods
+        name = pod.metadata.uid or f"{pod.metadata.namespace}/{pod.metadata.name}"
+        self.fleet.set_pod(f"{there}/{name}", there, pod.spec.node_name, amounts, places.owner_of(pod))
 
     def warn(self, warning: str) -> None:
         """Say it once."""
@@ -189,11 +191,14 @@ class Builder:
 
     def ask_of(self, item: workload.ComputeWorkload, strategy: demand.Strategy | None = None) -> demand.Ask:
         """What it asks for, with the builds of the catalogue where it names some. Raises InvalidTemplate."""
+        return rules.ask_of(self.built(item), strategy)
+
+    def built(self, item: workload.ComputeWorkload) -> workload.ComputeWorkload:
+        """The workload with the builds that it runs as its variants. Raises InvalidTemplate."""
         reference = item.spec.algorithm_ref
         entry = self.inventory.algorithms.get(reference.name) if reference else None
         builds = list(catalogue.builds_of(item.spec, entry))
-        built = msgspec.structs.replace(item, spec=msgspec.structs.replace(item.spec, variants=builds))
-        return rules.ask_of(built, strategy)
+        return msgspec.structs.replace(item, spec=msgspec.structs.replace(item.spec, variants=builds))
 
     def demand_of(self, item: workload.ComputeWorkload, ask: demand.Ask) -> demand.Demand:
         """What a workload asks for now, with what its status says that it has."""

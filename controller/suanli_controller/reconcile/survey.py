@@ -13,6 +13,9 @@ from suanli_controller.core import conditions, places, quantity, what_if
 from suanli_controller.kube import client, errors, kinds, resources
 from suanli_controller.reconcile import access, observation
 
+REFUSALS = frozenset({names.CLAIMED_BY_OTHER_HUB, names.INVALID_KUBECONFIG, names.LOCAL_TAKEN})
+"""Reasons of a Cloud that is not what it says: its cluster is another's, or another Cloud's, which counts the pods."""
+
 CLOUD_SECONDS = 20.0
 """How long a cloud may take to list its nodes and pods before it counts as not ready."""
 
@@ -38,17 +41,18 @@ async def look(hub: client.Client, namespace: str, now: dt.datetime) -> Survey:
     """
     found = Survey()
     inventory = found.builder.inventory
-    clouds, sites, workloads, priorities, nodes, pods = await asyncio.gather(
+    clouds, sites, workloads, algorithms, priorities = await asyncio.gather(
         hub.list(kinds.CLOUDS),
         hub.list(kinds.SITES),
         hub.list(kinds.WORKLOADS),
+        hub.list(kinds.ALGORITHMS),
         hub.list(resources.PRIORITY_CLASSES),
-        hub.list(resources.NODES),
-        hub.list(resources.PODS),
     )
+    nodes, pods = await asyncio.gather(hub.list(resources.NODES), hub.list(resources.PODS))
     inventory.clouds = {each.metadata.name: each for each in clouds.items}
     inventory.sites = {each.metadata.name: each for each in sites.items}
     inventory.workloads = {resources.key_of(each): each for each in workloads.items}
+    inventory.algorithms = {each.metadata.name: each for each in algorithms.items}
     inventory.priority_classes = {each.metadata.name: each for each in priorities.items}
     found.builder.add_targets()
     _take_hub(found, nodes.items, pods.items, now)
@@ -99,8 +103,14 @@ def _take_cloud(found: Survey, item: cloud.Cloud, read: Objects | BaseException,
         found.warn(f"{ref} is not Ready by its status: {condition.reason}: {condition.message}")
     for node in read[0]:
         _add_node(found, node, ref)
-    for pod in read[1]:
+    for pod in () if is_refused(item) else read[1]:
         _take_pod(found, pod, ref, now)
+
+
+def is_refused(item: cloud.Cloud) -> bool:
+    """Whether the controller has found that the cluster behind a Cloud is not its own: nothing there is its work."""
+    condition = conditions.get(item.status.conditions, names.READY)
+    return condition is not None and condition.status == "False" and condition.reason in REFUSALS
 
 
 def _add_node(found: Survey, node: core_v1.Node, target: str) -> None:

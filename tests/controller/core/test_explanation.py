@@ -1,13 +1,15 @@
 """Explain: the controller's own decision, told by target and hardware class, without changing anything."""
 
+import datetime as dt
 from collections import Counter
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suanli_controller.api import cloud, core_v1, workload
+from suanli_controller.api import algorithm, cloud, core_v1, workload
 from suanli_controller.core import explanation, placement, rules, what_if
 
 FAMILIES = {"kunpeng-920": "arm64", "phytium-s2500": "arm64", "intel": "amd64"}
@@ -105,6 +107,121 @@ def test_others_get_nothing_new() -> None:
     assert explanation.explain(builder, item(replicas=2)).placed == 2
 
 
+ARM = [{"name": "arm", "requires": {"architectures": ["arm64"]}}]
+
+
+def with_catalogue(builder: what_if.Builder) -> what_if.Builder:
+    """An Algorithm `detect` whose one version has an arm64 build."""
+    versions = [{"version": "1", "variants": ARM}]
+    entry = {"metadata": {"name": "detect"}, "spec": {"versions": versions}}
+    builder.inventory.algorithms["detect"] = msgspec.convert(entry, algorithm.Algorithm)
+    return builder
+
+
+def test_builds_of_an_algorithm_are_those_of_the_catalogue() -> None:
+    builder = with_catalogue(fleet(("a", "intel", 64, True), ("b", "kunpeng-920", 64, True)))
+    told = explanation.explain(builder, item(algorithmRef={"name": "detect", "version": "1"}))
+    assert [(each.target, each.variant) for each in told.placements] == [("Cloud/b", "arm")]
+
+
+def test_an_algorithm_that_is_not_there_is_told_as_the_controller_does() -> None:
+    told = explanation.explain(
+        with_catalogue(fleet(("a", "intel", 64, True))), item(algorithmRef={"name": "detect", "version": "2"})
+    )
+    assert "spec.algorithmRef.version: '2'" in told.invalid
+
+
+def test_others_hold_what_their_algorithm_s_build_was_given() -> None:
+    builder = with_catalogue(fleet(("a", "kunpeng-920", 4, True)))
+    standing = [{"target": "Cloud/a", "variant": "arm", "replicas": 1}]
+    builder.inventory.workloads["ns/other"] = item(
+        "other", standing, algorithmRef={"name": "detect", "version": "1"}
+    )
+    explanation.settle(builder, but=["ns/w"])
+    assert explanation.explain(builder, item(replicas=2)).placed == 1
+
+
+def job(completions: int = 2, ends: str = "", succeeded: int = 0, **spec: Any) -> workload.ComputeWorkload:
+    """A Job of two pods at a time that was given all of Cloud/a; `ends`: a condition that is True."""
+    status = {
+        "placements": [{"target": "Cloud/a", "variant": "default", "replicas": 2, "succeeded": succeeded}],
+        "conditions": [{"type": ends, "status": "True", "reason": ends}] if ends else [],
+    }
+    wanted = {"completions": completions, "parallelism": 2}
+    meta = {"name": "job", "namespace": "ns", "uid": "uid-job"}
+    whole = {
+        "metadata": meta,
+        "status": status,
+        "spec": {"template": TEMPLATE, "type": "Job", "job": wanted, **spec},
+    }
+    return msgspec.convert(whole, workload.ComputeWorkload)
+
+
+def gone(one: workload.ComputeWorkload) -> workload.ComputeWorkload:
+    """The same, being deleted."""
+    meta = msgspec.structs.replace(one.metadata, deletion_timestamp=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    return msgspec.structs.replace(one, metadata=meta)
+
+
+FULL = [{"target": "Cloud/a", "variant": "default", "replicas": 2}]
+AT_REST = [
+    (job(ends="Complete", succeeded=2), "Complete"),
+    (job(ends="Failed"), "Failed"),
+    (item("other", FULL, suspend=True), "Suspended"),
+    (item("other", FULL, suspend=True, type="DaemonSet"), "Suspended"),
+    (gone(item("other", FULL)), "Deleting"),
+]
+
+
+@pytest.mark.parametrize(("other", "word"), AT_REST)
+def test_what_will_not_run_holds_no_room_and_gets_no_place(other: workload.ComputeWorkload, word: str) -> None:
+    """As the controller has it, which gives a suspended, finished or deleted workload nothing."""
+    builder = fleet(("a", "intel", 4, True))
+    builder.inventory.workloads["ns/other"] = other
+    explanation.settle(builder, but=["ns/w"])
+    assert explanation.explain(builder, item(replicas=2)).placed == 2
+    told = explanation.explain(builder, other)
+    assert (told.undecided, told.placed, told.placements, told.unplaced.replicas) == (word, 0, (), 0)
+
+
+@pytest.mark.parametrize(("succeeded", "room"), [(0, 0), (2, 0), (3, 1), (4, 2)])
+def test_a_job_holds_room_for_what_it_has_left_to_complete(succeeded: int, room: int) -> None:
+    builder = fleet(("a", "intel", 4, True))
+    builder.inventory.workloads["ns/job"] = job(completions=4, succeeded=succeeded)
+    explanation.settle(builder, but=["ns/w"])
+    assert explanation.explain(builder, item(replicas=2)).placed == room
+
+
+def test_a_job_that_has_begun_stays_where_it_is() -> None:
+    """Though more is asked for now, and though it would fit elsewhere."""
+    begun = job(completions=8, placement={"require": [{"key": "cloud", "operator": "In", "values": ["b"]}]})
+    told = explanation.explain(fleet(("a", "intel", 64, True), ("b", "intel", 64, True)), begun)
+    assert told.placements == (explanation.Placement("Cloud/a", "default", 2, 2),)
+    assert (told.undecided, told.placed, told.elsewhere) == ("Begun", 2, ())
+
+
+def test_a_mistake_outweighs_a_rest() -> None:
+    broken = {"spec": {**TEMPLATE["spec"], "nodeName": "n0"}}
+    told = explanation.explain(fleet(("a", "intel", 64, True)), item(template=broken, suspend=True))
+    assert "spec.template.spec.nodeName" in told.invalid
+    assert told.undecided == ""
+
+
+def pod(uid: str, node_name: str) -> core_v1.Pod:
+    spec = {**TEMPLATE["spec"], "nodeName": node_name}
+    meta = {"name": "p", "namespace": "ns", "uid": uid}
+    return msgspec.convert({"metadata": meta, "spec": spec}, core_v1.Pod)
+
+
+def test_a_pod_that_two_clouds_show_takes_its_room_in_both() -> None:
+    """Both lead to one cluster: counted by its uid alone, it would be counted in the last of them only."""
+    builder = fleet(("a", "intel", 4, True), ("b", "intel", 4, True))
+    for target, name in (("Cloud/a", "n0"), ("Cloud/b", "n1")):
+        builder.add_pod(pod("one", name), target)
+    told = explanation.explain(builder, item(replicas=4))
+    assert [(each.target, each.replicas) for each in told.placements] == [("Cloud/a", 1), ("Cloud/b", 1)]
+
+
 nodes = st.lists(
     st.tuples(st.sampled_from("ab"), st.sampled_from([*FAMILIES]), st.integers(0, 9), st.booleans()),
     max_size=6,
@@ -167,6 +284,7 @@ def test_the_shape_is_stable() -> None:
             }
         ],
         "notes": [],
+        "undecided": "",
         "invalid": "",
         "warnings": [],
     }
