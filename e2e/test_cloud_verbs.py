@@ -220,6 +220,16 @@ def test_a_hub_without_our_kinds_says_how_to_get_them(hub: Cluster, cloud: Clust
     assert "suanli-controller crds | kubectl apply" in refused(stranger)
 
 
+def test_a_server_that_is_no_api_server_is_told_with_what_was_asked(hub: Cluster, cloud: Cluster) -> None:
+    """A forgotten path prefix, or one too many, is answered with 404 by whoever is there."""
+    server = f"{cloud.api.server}/elsewhere"
+    path = cloud.kubeconfig.with_name("elsewhere.kubeconfig")
+    path.write_text(cloud.kubeconfig.read_text().replace(cloud.api.server, server))
+    said = refused(run(hub, "join", "rencheng", "--cloud-kubeconfig", str(path)))
+    assert f"answers GET {server}/version: NotFound" in said
+    assert "correct `server` in its kubeconfig" in said
+
+
 def test_an_operator_without_rights_in_the_cloud_is_told(hub: Cluster, cloud: Cluster) -> None:
     nobody = cloud.service_account("default", "nobody", cluster_role="view")
     answer = run(hub, "join", "rencheng", "--cloud-kubeconfig", str(nobody))

@@ -79,8 +79,8 @@ async def _check_hub(hub: client.Client, plan: Plan) -> None:
 
 
 async def _check_cloud(hub: client.Client, cloud: client.Client, plan: Plan) -> None:
+    version = await _version(cloud, plan)
     try:
-        version = await cloud.version()
         found = await cloud.get(resources.CONFIG_MAPS, names.HUB_CONFIG_MAP, names.SYSTEM_NAMESPACE)
         owner = found.data.get("hubUid", "")
     except errors.NotFound:
@@ -97,6 +97,19 @@ async def _check_cloud(hub: client.Client, cloud: client.Client, plan: Plan) -> 
             f"the cloud belongs to the hub with uid {owner}: {mark} there says so. Delete its Cloud on that hub "
             "first, or that ConfigMap if the hub is gone"
         )
+
+
+async def _version(cloud: client.Client, plan: Plan) -> client.Version:
+    asked = f"GET {cloud.connection.server.rstrip('/')}/version"
+    try:
+        return await cloud.version()
+    except (errors.NotFound, errors.Undecodable) as error:
+        raise click.ClickException(
+            f"the cloud {plan.name}: no Kubernetes API server answers {asked}: {error.reason}: {error.message}; "
+            "correct `server` in its kubeconfig, which may need a path, as in https://HOST/k8s/core"
+        ) from error
+    except errors.KubeError as error:
+        raise click.ClickException(f"the cloud {plan.name}: {error.reason}: {error.message}") from error
 
 
 # --- in the cloud
