@@ -15,7 +15,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def cloud() -> None:
-    """Clouds: Kubernetes clusters of the city, joined to the hub."""
+    """Clouds: Kubernetes clusters of the city, joined to the hub.
+
+    \b
+    Examples:
+      suanli-controller cloud join rencheng --cloud-kubeconfig rencheng.yaml --district 370811
+      suanli-controller cloud cordon rencheng
+      suanli-controller cloud drain rencheng --timeout 600
+      suanli-controller cloud uncordon rencheng
+    """
 
 
 @cloud.command()

@@ -15,7 +15,16 @@ from suanli_controller.cli.token import token
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="suanli-controller")
 def cli() -> None:
-    """Suanli: one control plane over a city's clouds and edge boxes."""
+    """Suanli: one control plane over a city's clouds and edge boxes.
+
+    \b
+    Examples:
+      suanli-controller crds | kubectl apply --server-side -f -
+      suanli-controller run --kubeconfig controller.kubeconfig
+      suanli-controller cloud join jining-core --cloud-kubeconfig core.yaml --tier Municipal
+      suanli-controller explain face-detect -n vision
+      eval "$(suanli-controller completion bash)"
+    """
 
 
 cli.add_command(cloud)

@@ -19,7 +19,12 @@ from suanli_controller.reconcile import site as site_module
 
 @click.group()
 def token() -> None:
-    """Tokens that let boxes join an EdgeSite."""
+    """Tokens that let boxes join an EdgeSite.
+
+    \b
+    Example:
+      suanli-controller token create --site north-gate
+    """
 
 
 @token.command()
