@@ -10,6 +10,7 @@ import click
 import yaml
 
 from suanli_controller.api import names
+from suanli_controller.cli import common
 from suanli_controller.core import cloud_access, cloud_status
 from suanli_controller.kube import client, connection, errors, kinds, kubeconfig, resources
 from suanli_controller.kube.resources import Json, Resource
@@ -72,7 +73,7 @@ async def _check_hub(hub: client.Client, plan: Plan) -> None:
     try:
         await hub.list_bytes(kinds.CLOUDS, "", {"limit": "1"})
     except errors.NotFound as error:
-        mend = "run `suanli-controller crds | kubectl apply --server-side -f -` against it first"
+        mend = f"run `{common.INSTALL}` against it first"
         raise click.ClickException(f"the hub {plan.hub.server} does not know the kind Cloud: {mend}") from error
     except errors.KubeError as error:
         raise click.ClickException(f"the hub: {error.reason}: {error.message}") from error

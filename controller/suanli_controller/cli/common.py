@@ -12,6 +12,9 @@ from suanli_controller.kube import kubeconfig as kubeconfigs
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
+INSTALL = "suanli-controller crds | kubectl apply --server-side -f -"
+"""What makes our kinds known to a hub."""
+
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
 

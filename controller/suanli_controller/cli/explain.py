@@ -116,8 +116,7 @@ async def _explain(way: connection.Connection, wanted: _Wanted) -> list[explanat
         try:
             found = await survey.look(hub, wanted.controller_namespace, dt.datetime.now(dt.UTC))
         except errors.NotFound as error:
-            mend = "suanli-controller crds | kubectl apply --server-side -f -"
-            raise click.ClickException(f"{error}: are the kinds installed? {mend}") from error
+            raise click.ClickException(f"{error}: are the kinds installed? {common.INSTALL}") from error
         items = [await _from_file(hub, each, wanted.namespace, found) for each in wanted.objects]
         if wanted.name:
             items = [_on_hub(found, wanted)]

@@ -8,14 +8,17 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
+import msgspec
 import prometheus_client
 import structlog
 
 from suanli_controller import settings
+from suanli_controller.api import kinds, names
+from suanli_controller.cli import common
 from suanli_controller.core import demand
 from suanli_controller.kube import client, elector, errors, kubeconfig
 from suanli_controller.reconcile import city, operator, showing
@@ -26,6 +29,8 @@ YOUNG = 20_000
 few megabytes.
 """
 LEASE = "suanli-controller"
+KINDS_SECONDS = 2.0
+"""A hub without our kinds is asked again so often."""
 log = structlog.get_logger(__name__)
 
 
@@ -74,12 +79,14 @@ def _address(_context: click.Context, param: click.Parameter, value: str) -> tup
 def run(**options: Any) -> None:
     """Run the controller: place workloads, follow clouds and sites, until a signal ends it.
 
-    Several may run; one leads, by the Lease suanli-controller in --namespace, and the others stand by.
+    Several may run; one leads, by the Lease suanli-controller in --namespace, and the others stand by. On one machine
+    each needs a --metrics of its own.
 
     \b
     Examples:
       suanli-controller run --kubeconfig hub.kubeconfig
       suanli-controller run --strategy Spread --metrics 0.0.0.0:9480
+      suanli-controller run --kubeconfig hub.kubeconfig --metrics off
     """
     chosen = settings.Run(**{name: value for name, value in options.items() if value is not None} | _off(options))
     configure_log(chosen)
@@ -89,6 +96,17 @@ def run(**options: Any) -> None:
             runner.run(_main(chosen))
     except errors.KubeError as error:
         raise click.ClickException(f"{error.reason}: {error.message}") from error
+    except ExceptionGroup as group:
+        told, others = group.split(click.ClickException)
+        if told is None or others is not None:
+            raise  # a fault of ours, which is told whole
+        raise _first(told) from group
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    """What a group tells first, however deep it lies."""
+    inner: BaseException = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _spare_collecting() -> None:
@@ -142,18 +160,72 @@ async def _main(chosen: settings.Run) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, task.cancel)
     if chosen.metrics is not None:
-        prometheus_client.start_http_server(chosen.metrics[1], chosen.metrics[0])
+        with _listening("--metrics", chosen.metrics):
+            prometheus_client.start_http_server(chosen.metrics[1], chosen.metrics[0])
     async with client.Client(way) as hub, client.Client(way) as own:
         identity = chosen.identity or f"{socket.gethostname()}_{uuid.uuid4()}"
         election = elector.Elector(own, LEASE, chosen.namespace, identity)
         hub.guard = election.guard
         try:
+            await _kinds_known(own)
             await election.run(lambda: _lead(hub, chosen))
         except asyncio.CancelledError:
             log.info("stopped by a signal")
 
 
+@contextlib.contextmanager
+def _listening(option: str, address: tuple[str, int]) -> Iterator[None]:
+    """Tell an address that cannot be listened on by its option. Raises click.ClickException."""
+    try:
+        yield
+    except* OSError as group:
+        host, port = address
+        where = f"{option} {f'[{host}]' if ':' in host else host}:{port}"
+        mend = f"name another HOST:PORT with {option}, or say {option} off"
+        raise click.ClickException(f"{where}: {_first(group)}: {mend}") from group
+
+
+async def _kinds_known(hub: client.Client) -> None:
+    """Wait until the hub has our kinds; say once that they are missing, and how they are installed."""
+    told = False
+    while missing := await _missing_kinds(hub):
+        if not told:
+            log.error(
+                "the hub does not have our kinds; waiting until they are installed",
+                missing=missing,
+                hub=hub.connection.server,
+                install=common.INSTALL,
+            )
+            told = True
+        await asyncio.sleep(KINDS_SECONDS)
+    if told:
+        log.info("our kinds are installed")
+
+
+async def _missing_kinds(hub: client.Client) -> list[str]:
+    """Those of our kinds that the hub does not serve; none where it cannot be asked: what goes on then will tell."""
+    try:
+        found = msgspec.json.decode(await hub.request("GET", f"/apis/{names.API_VERSION}"), type=_Served)
+    except errors.NotFound:
+        found = _Served()
+    except (errors.KubeError, msgspec.DecodeError):
+        return []
+    served = {each.name for each in found.resources}
+    return [kind.plural for kind in kinds.KINDS if kind.plural not in served]
+
+
+class _ServedKind(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Served(msgspec.Struct, frozen=True):
+    """What discovery says of a group's version."""
+
+    resources: tuple[_ServedKind, ...] = ()
+
+
 async def _lead(hub: client.Client, chosen: settings.Run) -> None:
+    await _kinds_known(hub)  # a hub that was out of reach before may turn out to have none
     strategy = demand.Strategy(chosen.strategy) if chosen.strategy else None
     also = (_stream(hub, chosen, chosen.view),) if chosen.view is not None else ()
     await operator.lead(hub, chosen.namespace, strategy=strategy, also=also)
@@ -167,6 +239,7 @@ def _stream(hub: client.Client, chosen: settings.Run, address: tuple[str, int]) 
         where = server.Settings(host=address[0], port=address[1])
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(showing.Showing(here, caches, shown).run())
-            tasks.create_task(lead.run(shown, hub, chosen.namespace, where, chosen.view_advertise))
+            with _listening("--view", address):
+                await lead.run(shown, hub, chosen.namespace, where, chosen.view_advertise)
 
     return start
