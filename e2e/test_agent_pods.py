@@ -224,6 +224,26 @@ async def test_volumes_of_all_kinds_have_their_files(box: Box, tmp_path: Path) -
     assert lines[7:] == ["tmpfs", "size=4096k"]
 
 
+@pytest.mark.parametrize("spec", [{}, {"fsGroup": 3000, "runAsUser": 1000}], ids=["root", "fsGroup"])
+async def test_what_the_agent_writes_cannot_be_written_by_a_container(box: Box, spec: dict[str, object]) -> None:
+    """Else it could put a link there for the agent, which is root, to follow."""
+    box.hub.put("ConfigMap", "default", "conf", data={"a": "1"})
+    box.hub.put("Secret", "default", "word", data={"s": base64.b64encode(b"hidden").decode()})
+    volumes = [
+        {"name": "conf", "configMap": {"name": "conf"}},
+        {"name": "word", "secret": {"secretName": "word"}},
+        {"name": "down", "downwardAPI": {"items": [{"path": "name", **ref("metadata.name")}]}},
+        {"name": "both", "projected": {"sources": [{"configMap": {"name": "conf"}}]}},
+    ]
+    mounts = [{"name": volume["name"], "mountPath": f"/v/{volume['name']}"} for volume in volumes]
+    script = "for v in conf word down both; do ln -s /var/lib /v/$v/x 2>&1; rm /v/$v/..data 2>&1; done"
+    wanted = pod(
+        container(script, volumeMounts=mounts), volumes=volumes, securityContext=spec, restartPolicy="Never"
+    )
+    lines = (await box.output(wanted)).splitlines()
+    assert [line.rpartition(": ")[2] for line in lines] == ["Read-only file system"] * 8
+
+
 async def test_changed_config_map_and_labels_reach_the_running_pod(
     containerd: sc.Containerd, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Optional
 
-from suanli_agent.core import life, objects, resources, security, support
+from suanli_agent.core import life, objects, payload, resources, security, support
 from suanli_agent.pods import network, settings
 from suanli_agent.runtime import cri_pb2 as cri
 from suanli_agent.runtime import records
@@ -146,12 +146,14 @@ def container(
     )
 
 
-def mount(source: str, wanted: objects.VolumeMount, target: str) -> cri.Mount:
-    """A volume's mount; target is mountPath."""
+def mount(source: str, wanted: objects.VolumeMount, volume: objects.Volume) -> cri.Mount:
+    """A volume's mount. What we write ourselves (configMap, secret, downwardAPI, projected) is read-only whatever the
+    mount says, as with kubelet: it is we, as root, who change files there.
+    """
     return cri.Mount(
-        container_path=target,
+        container_path=wanted.mount_path,
         host_path=source,
-        readonly=wanted.read_only,
+        readonly=wanted.read_only or payload.projected(volume) is not None,
         propagation=_PROPAGATION[wanted.mount_propagation],
     )
 

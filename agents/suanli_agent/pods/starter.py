@@ -251,8 +251,9 @@ class Starter:
                     f"volumeMounts[{index}] names volume {wanted.name!r}, which the pod does not have"
                 )
             sub_path = _expanded(wanted, variables)
-            source = await own.mount_path(by_name[wanted.name], sub_path, (spec.name, index))
-            mounts.append(configs.mount(source, wanted, wanted.mount_path))
+            volume = by_name[wanted.name]
+            source = await own.mount_path(volume, sub_path, (spec.name, index))
+            mounts.append(configs.mount(source, wanted, volume))
         mounts.extend(self._files(pod, spec, own.home, attempt))
         return mounts
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from suanli_agent import state
 from suanli_agent.core import objects, observed, payload
-from suanli_agent.pods import atomic, logs, messages, ports, volumes
+from suanli_agent.pods import atomic, beneath, configs, logs, messages, ports, volumes
 
 NOBODY = (None, None)
 
@@ -51,6 +53,56 @@ def test_change_shows_all_of_the_new_and_nothing_of_the_old(tmp_path: Path) -> N
 def test_group_can_read_what_belongs_to_it(tmp_path: Path) -> None:
     atomic.write(tmp_path, {"a": file("1", 0o400)}, (None, tmp_path.stat().st_gid))
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o440
+
+
+@pytest.mark.parametrize("target", ["{host}", "../host", "..", ".", "host/..", "..data", "..data_tmp", "..gone"])
+def test_a_link_that_a_container_put_in_place_of_ours_is_never_followed(tmp_path: Path, target: str) -> None:
+    """Neither is what it points to removed, nor does it count as what was written before."""
+    host, volume = tmp_path / "host", tmp_path / "volume"
+    for place in (host, volume):
+        place.mkdir()
+        (place / "kept").write_text("1")
+    (volume / "..data").symlink_to(target.format(host=host))
+    (volume / "kept").unlink()
+    assert atomic.write(volume, {"kept": file("1"), "d/x": file("2")}, NOBODY)
+    assert (host / "kept").read_text() == "1"
+    assert ((volume / "kept").read_text(), (volume / "d/x").read_text()) == ("1", "2")
+
+
+def test_a_name_that_became_a_link_elsewhere_is_ours_again(tmp_path: Path) -> None:
+    volume, host = tmp_path / "volume", tmp_path / "host"
+    volume.mkdir()
+    host.write_text("1")
+    atomic.write(volume, {"a": file("1")}, NOBODY)
+    (volume / "a").unlink()
+    (volume / "a").symlink_to(host)
+    (volume / "..data" / "a").unlink()
+    (volume / "..data" / "a").symlink_to(host)
+    assert atomic.write(volume, {"a": file("1")}, NOBODY), "what only looks the same through a link is not"
+    assert (volume / "a").readlink() == Path("..data/a")
+    assert not (volume / "..data" / "a").is_symlink()
+
+
+def test_what_is_not_a_file_does_not_keep_us_waiting(tmp_path: Path) -> None:
+    atomic.write(tmp_path, {"a": file("1")}, NOBODY)
+    (tmp_path / "..data" / "a").unlink()
+    os.mkfifo(tmp_path / "..data" / "a")
+    assert atomic.write(tmp_path, {"a": file("1")}, NOBODY)
+
+
+def test_no_directory_is_entered_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "host").mkdir()
+    (tmp_path / "d").symlink_to("host")
+    with beneath.opened(tmp_path) as place, pytest.raises(OSError), beneath.made("d", place, 0o777):  # noqa: PT011
+        pass
+
+
+@pytest.mark.parametrize("kind", ["configMap", "secret", "downwardAPI", "projected"])
+def test_what_the_agent_writes_is_mounted_read_only_whatever_the_mount_says(kind: str) -> None:
+    volume = msgspec.convert({"name": "v", kind: {}}, objects.Volume)
+    mount = objects.VolumeMount(name="v", mount_path="/v")
+    assert configs.mount("/x", mount, volume).readonly
+    assert not configs.mount("/x", mount, objects.Volume(empty_dir=objects.EmptyDirVolumeSource())).readonly
 
 
 # --- host paths
