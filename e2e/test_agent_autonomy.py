@@ -34,7 +34,7 @@ async def test_restarted_agent_adopts_what_runs(box: Box) -> None:
 
 async def test_reboot_without_a_hub_brings_every_pod_back(containerd: sc.Containerd, tmp_path: Path) -> None:
     """All processes, the sandbox's network and /run are gone; specs, ConfigMaps, Secrets and tokens come from
-    disk.
+    disk, and that an optional one does not exist.
     """
     with sc.running(tmp_path / "ctd") as own:
         async with Box(own, tmp_path / "box") as box:
@@ -44,9 +44,10 @@ async def test_reboot_without_a_hub_brings_every_pod_back(containerd: sc.Contain
             volumes = [
                 {"name": "conf", "configMap": {"name": "conf"}},
                 {"name": "all", "projected": {"sources": [token, {"secret": {"name": "word"}}]}},
+                {"name": "none", "configMap": {"name": "none", "optional": True}},
             ]
             mounts = [{"name": "conf", "mountPath": "/c"}, {"name": "all", "mountPath": "/a"}]
-            wanted = pod(container(volumeMounts=mounts), volumes=volumes)
+            wanted = pod(container(volumeMounts=mounts), volumes=volumes, imagePullSecrets=[{"name": "not-there"}])
             await box.run(wanted)
             uid = wanted["metadata"]["uid"]
             before = box.container(uid)["containerID"]

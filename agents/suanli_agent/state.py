@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS devices (uid TEXT NOT NULL, resource TEXT NOT NULL, c
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
+ABSENT = b""
+"""Kept in place of an object that does not exist: an optional one is then known to be none without the hub, too."""
+
 
 class Store:
     """The one SQLite file; every write is one transaction that is on disk when it returns, statuses excepted."""
@@ -82,7 +85,10 @@ class Store:
         self._db.execute("PRAGMA synchronous=FULL")
 
     def object(self, kind: str, namespace: str, name: str) -> Optional[bytes]:
-        """The JSON of a ConfigMap, Secret, RuntimeClass, or Services list, as the hub last gave it."""
+        """The JSON of a ConfigMap, Secret, RuntimeClass, or Services list, as the hub last gave it.
+
+        ABSENT where it said that there is none, None where it was never asked.
+        """
         query = "SELECT body FROM objects WHERE kind = ? AND namespace = ? AND name = ?"
         row = self._db.execute(query, (kind, namespace, name)).fetchone()
         return row[0] if row else None
@@ -95,7 +101,7 @@ class Store:
         return True
 
     def drop_object(self, kind: str, namespace: str, name: str) -> None:
-        """Forget an object that the hub no longer has."""
+        """Forget an object that no pod needs any longer."""
         query = "DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?"
         self._db.execute(query, (kind, namespace, name))
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from suanli_agent import settings as settings_module
 from suanli_agent import state
@@ -31,25 +31,38 @@ def _containers(pod: objects.Pod) -> List[objects.Container]:
 
 
 async def _missing_images(pod: objects.Pod, runtime: client.Runtime) -> List[str]:
-    """Images that would have to be pulled; raises errors.RuntimeFault where the runtime cannot be asked."""
-    lacks = []
-    for container in _containers(pod):
-        always = container.image_pull_policy == "Always"
-        if always or await runtime.image(container.image) is None:
-            lacks.append(f"image {container.image}" + (" (imagePullPolicy: Always)" if always else ""))
-    return lacks
+    """Images that would have to be pulled; raises errors.RuntimeFault where the runtime cannot be asked.
+
+    Policy Always lacks nothing either: without its registry the image that is present is used.
+    """
+    names = dict.fromkeys(container.image for container in _containers(pod))
+    return [f"image {name}" for name in names if await runtime.image(name) is None]
 
 
 def _missing_objects(pod: objects.Pod, store: state.Store) -> List[str]:
-    wanted, namespace = payload.names(pod.spec), pod.metadata.namespace
-    named = [("ConfigMap", name) for name in wanted.config_maps] + [("Secret", name) for name in wanted.secrets]
-    lacks = [f"{kind} {name}" for kind, name in named if store.object(kind, namespace, name) is None]
+    """What the hub would have to be asked for, and what it said is not there though the pod cannot do without it."""
+    spec, namespace = pod.spec, pod.metadata.namespace
+    named, required = _keys(payload.names(spec)), _keys(payload.required(spec))
+    lacks = [
+        " ".join(key) for key in named if not _suffices(store.object(key[0], namespace, key[1]), key in required)
+    ]
+    wanted = spec.runtime_class_name
+    if wanted and not store.object("RuntimeClass", "", wanted):
+        lacks.append(f"RuntimeClass {wanted}")
     tokens = [
         f"token for {wish.audience or 'the hub'}"
-        for wish in payload.token_wishes(pod.spec.volumes)
+        for wish in payload.token_wishes(spec.volumes)
         if store.token(pod.metadata.uid, wish.audience, wish.expiration_seconds) is None
     ]
     return lacks + tokens
+
+
+def _keys(names: payload.Names) -> List[Tuple[str, str]]:
+    return [("ConfigMap", name) for name in names.config_maps] + [("Secret", name) for name in names.secrets]
+
+
+def _suffices(kept: Optional[bytes], required: bool) -> bool:
+    return kept is not None and not (required and kept == state.ABSENT)
 
 
 async def survey(store: state.Store, runtime: client.Runtime) -> List[Dict[str, Any]]:

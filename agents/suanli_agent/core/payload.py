@@ -179,17 +179,47 @@ def names(spec: objects.PodSpec) -> Names:
     """Everything that must be asked for before the pod can start, optional ones too; image pull secrets as
     well.
     """
-    config_maps: set[str] = set()
-    secrets: set[str] = {ref.name for ref in spec.image_pull_secrets}
+    return _named(_references(spec))
+
+
+def required(spec: objects.PodSpec) -> Names:
+    """What the pod cannot start without: neither what is optional everywhere nor image pull secrets."""
+    return _named(reference for reference in _references(spec) if not reference.optional)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reference:
+    kind: str
+    name: str
+    optional: bool
+
+
+_Ref = Union[objects.ObjectProjection, objects.EnvSource, objects.KeySelector, None]
+
+
+def _references(spec: objects.PodSpec) -> Iterable[_Reference]:
+    for secret in spec.image_pull_secrets:
+        yield _Reference("Secret", secret.name, optional=True)
+    for kind, ref in _refs(spec):
+        if ref is not None and ref.name:
+            yield _Reference(kind, ref.name, ref.optional)
+
+
+def _refs(spec: objects.PodSpec) -> Iterable[tuple[str, _Ref]]:
     for volume in spec.volumes:
         for part in (projected(volume) or objects.ProjectedVolumeSource()).sources:
-            config_maps.update([part.config_map.name] if part.config_map else [])
-            secrets.update([part.secret.name] if part.secret else [])
+            yield from (("ConfigMap", part.config_map), ("Secret", part.secret))
     for container in [*spec.init_containers, *spec.containers, *spec.ephemeral_containers]:
         for origin in container.env_from:
-            config_maps.update([origin.config_map_ref.name] if origin.config_map_ref else [])
-            secrets.update([origin.secret_ref.name] if origin.secret_ref else [])
+            yield from (("ConfigMap", origin.config_map_ref), ("Secret", origin.secret_ref))
         for source in (variable.value_from for variable in container.env if variable.value_from):
-            config_maps.update([source.config_map_key_ref.name] if source.config_map_key_ref else [])
-            secrets.update([source.secret_key_ref.name] if source.secret_key_ref else [])
-    return Names(sorted(config_maps), sorted(secrets - {""}))
+            yield from (("ConfigMap", source.config_map_key_ref), ("Secret", source.secret_key_ref))
+
+
+def _named(references: Iterable[_Reference]) -> Names:
+    found = {(reference.kind, reference.name) for reference in references if reference.name}
+    config_maps, secrets = (sorted(name for kind, name in found if kind == wanted) for wanted in _KINDS)
+    return Names(config_maps, secrets)
+
+
+_KINDS = ("ConfigMap", "Secret")

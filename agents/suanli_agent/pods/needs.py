@@ -1,6 +1,7 @@
 """The objects that pods name: asked of the hub, kept on disk, taken from disk while the hub is away.
 
-An answer of the hub counts; that it does not answer says nothing, and what is on disk goes on.
+An answer of the hub counts, also the one that there is no such object; that it does not answer says nothing, and
+what is on disk goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Optional
 
 import msgspec
 
+from suanli_agent import state
 from suanli_agent.core import env, objects, payload
 from suanli_agent.pods import context, ports
 
@@ -35,7 +37,7 @@ class Needs:
         self._fresh_until.clear()
 
     async def sources(self, pod: objects.Pod, *, fresh: bool = False) -> env.Sources:
-        """Every ConfigMap and Secret that a pod names; None for those that do not exist.
+        """Every ConfigMap and Secret that a pod names; None for those that do not exist, as far as the hub ever said.
 
         fresh: ask the hub whatever is cached (a pod starts). Raises ports.HubError when one is unknown here and
         the hub does not answer.
@@ -92,16 +94,18 @@ class Needs:
         key, store = (kind, namespace, name), self._ctx.store
         known = store.object(*key)
         if known is not None and (key in self._immutable or (not fresh and self._is_fresh(key))):
-            return known
+            return known or None
         try:
             body = await self._ask(*key)
         except ports.NotFoundError:
-            store.drop_object(*key)
+            self._fresh_until.pop(key, None)
+            self._immutable.discard(key)
+            store.put_object(kind, namespace, name, state.ABSENT)
             return None
         except ports.HubError:
             if known is None:
                 raise
-            return known
+            return known or None
         body = _without_noise(body)
         store.put_object(kind, namespace, name, body)
         if b'"immutable":true' in body:
