@@ -25,8 +25,11 @@ def opened(name: Union[str, Path], above: Optional[int] = None) -> Iterator[int]
 
 
 @contextlib.contextmanager
-def made(name: str, above: int, mode: int) -> Iterator[int]:
-    """The same, with a directory that is made first where there is none; one that is there keeps its mode."""
+def made(name: str, above: int, mode: int, owner: tuple[int, int] = (-1, -1)) -> Iterator[int]:
+    """The same, with a directory that is made first where there is none; one that is there is left as it is.
+
+    owner: (uid, gid), -1 leaves the agent's own.
+    """
     try:
         os.mkdir(name, 0o700, dir_fd=above)
     except FileExistsError:
@@ -35,5 +38,6 @@ def made(name: str, above: int, mode: int) -> Iterator[int]:
         fresh = True
     with opened(name, above) as descriptor:
         if fresh:
-            os.fchmod(descriptor, mode)
+            os.fchown(descriptor, *owner)
+            os.fchmod(descriptor, mode)  # last: a change of owner takes setgid away
         yield descriptor

@@ -8,6 +8,7 @@ have made.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import stat
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Optional
 
 from suanli_agent.core import objects, payload, quantity
-from suanli_agent.pods import atomic, settings
+from suanli_agent.pods import atomic, beneath, settings
 
 DIRECTORY_OR_CREATE_MODE = 0o755
 FILE_OR_CREATE_MODE = 0o644
@@ -172,26 +173,23 @@ def check_host_path(source: objects.HostPathVolumeSource) -> None:
 
 
 def _inside(base: Path, sub_path: str) -> Path:
-    """The real path of sub_path, made as a directory when missing. Raises ValueError when it leads out of base."""
+    """The real path of sub_path, be it there or not. Raises ValueError when it leads out of base."""
     root = base.resolve()
     real = (root / sub_path).resolve()
     if root != real and root not in real.parents:
         raise ValueError("it leads out of the volume")
-    missing = [parent for parent in [real, *real.parents] if root in parent.parents and not parent.exists()]
-    for path in reversed(missing):
-        above = path.parent.stat()
-        path.mkdir()
-        path.chmod(stat.S_IMODE(above.st_mode))
-        os.chown(path, above.st_uid, above.st_gid)
     return real
 
 
 async def _bind(base: Path, real: Path, target: Path) -> None:
-    """Bind real to target by a descriptor that was opened component by component without following links."""
+    """Bind real to target by a descriptor; it was a path without links when we looked, and links are not followed now.
+
+    Directories that are missing are made. Raises OSError.
+    """
     descriptor = os.open(base, os.O_PATH | os.O_DIRECTORY)
     try:
         for part in real.relative_to(base).parts:
-            inner = os.open(part, os.O_PATH | os.O_NOFOLLOW, dir_fd=descriptor)
+            inner = _entered(part, descriptor)
             os.close(descriptor)
             descriptor = inner
         if str(target) in _mounts_below(target.parent):
@@ -200,6 +198,24 @@ async def _bind(base: Path, real: Path, target: Path) -> None:
         await mount("--bind", f"/proc/{os.getpid()}/fd/{descriptor}", str(target))
     finally:
         os.close(descriptor)
+
+
+def _entered(name: str, above: int) -> int:
+    """A descriptor of `name` in the directory `above`; where it is missing it is made with that one's mode and owner."""
+    try:
+        return _held(name, above)
+    except FileNotFoundError:
+        like = os.fstat(above)
+        with beneath.made(name, above, stat.S_IMODE(like.st_mode), (like.st_uid, like.st_gid)):
+            return _held(name, above)
+
+
+def _held(name: str, above: int) -> int:
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=above)
+    if not stat.S_ISLNK(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.ELOOP, "it became a link while it was looked at", name)
 
 
 def _place(target: Path, *, directory: bool) -> None:

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.pod_makers import make_pod
 
 from suanli_agent import state
 from suanli_agent.core import objects, observed, payload
-from suanli_agent.pods import atomic, beneath, configs, logs, messages, ports, volumes
+from suanli_agent.pods import atomic, beneath, configs, logs, messages, ports, settings, volumes
 
 NOBODY = (None, None)
 
@@ -103,6 +104,51 @@ def test_what_the_agent_writes_is_mounted_read_only_whatever_the_mount_says(kind
     mount = objects.VolumeMount(name="v", mount_path="/v")
     assert configs.mount("/x", mount, volume).readonly
     assert not configs.mount("/x", mount, objects.Volume(empty_dir=objects.EmptyDirVolumeSource())).readonly
+
+
+# --- subPath
+
+
+async def sub_path(folder: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> str:
+    """What a container of the pod mounts for a subPath of its emptyDir `v`."""
+
+    async def mount(*_: str, **__: str) -> None:
+        """Binding needs root; this is about what happens before it."""
+
+    monkeypatch.setattr(volumes, "mount", mount)
+    knobs = settings.Settings(root=folder / "root", run_root=folder / "run")
+    pod = make_pod(volumes=[{"name": "v", "emptyDir": {}}])
+    own = volumes.Volumes(knobs, pod)
+    own.path(pod.spec.volumes[0]).mkdir(parents=True, exist_ok=True)
+    own.path(pod.spec.volumes[0]).chmod(0o2777)
+    return await own.mount_path(pod.spec.volumes[0], path, ("c", 0))
+
+
+async def test_a_missing_sub_path_is_made_with_the_mode_of_its_volume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sub_path(tmp_path, monkeypatch, "a/b")
+    inner = tmp_path / "root/pods/u/volumes/v/a/b"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (inner, inner.parent)] == [0o2777] * 2
+
+
+async def test_a_directory_that_becomes_a_link_while_it_is_made_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container beside it swaps the fresh directory for a link to the host: nothing there changes its mode."""
+    host, make = tmp_path / "host", os.mkdir
+    host.mkdir(mode=0o700)
+
+    def swapped(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        make(path, mode, dir_fd=dir_fd)
+        if Path(path).name == "new":
+            os.rmdir(path, dir_fd=dir_fd)
+            os.symlink(host, path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", swapped)
+    with pytest.raises(volumes.VolumeError, match="subPath"):
+        await sub_path(tmp_path, monkeypatch, "new")
+    assert stat.S_IMODE(host.stat().st_mode) == 0o700
 
 
 # --- host paths
