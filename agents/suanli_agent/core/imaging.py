@@ -6,6 +6,7 @@ import base64
 import binascii
 import dataclasses
 import json
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Optional
@@ -30,6 +31,27 @@ def policy(container: objects.Container) -> str:
     name = container.image.rpartition("/")[2]
     tagged = ":" in name or "@" in name
     return "Always" if not tagged or name.endswith(":latest") else "IfNotPresent"
+
+
+_REFUSAL = re.compile(
+    r"unauthori[sz]ed|authorization failed|insufficient_scope|forbidden|(?<!permission )denied"
+    r"|not found|(manifest|name|repository) unknown|repository does not exist|status(code| code)?\W+40[134]\b",
+    re.IGNORECASE,
+)
+"""The words of registries (the error codes of the OCI distribution spec, HTTP's own) as containerd and CRI-O pass
+them on.
+"""
+
+_NAMES = re.compile(r'"[^"]*"|\S*/\S*')
+"""Quoted words, addresses and image names: an image may be called as it likes."""
+
+
+def refused(problem: str) -> bool:
+    """Whether a pull failed by a registry's answer: it will not give this image to this pod, or has none.
+
+    Anything else, above all a registry that did not answer, says nothing of that.
+    """
+    return bool(_REFUSAL.search(_NAMES.sub(" ", problem)))
 
 
 def registry(image: str) -> str:

@@ -122,8 +122,11 @@ class Images:
         present: Optional[observed.ImageRecord],
         problem: Exception,
     ) -> observed.ImageRecord:
-        """With policy Always an edge box whose registry is out of reach goes on with the image that it has."""
-        if present is not None:
+        """With policy Always an edge box whose registry is out of reach goes on with the image that it has.
+
+        Not so when the registry answered no: the image may be here for another pod, whose credentials this one lacks.
+        """
+        if present is not None and not _refused(problem):
             message = f"registry not reached, going on with the image that is present: {problem}"
             self._tell(pod, container, "ImageNotRefreshed", message, "Warning")
             return present
@@ -188,6 +191,10 @@ class Images:
             log.info("removing unused image %s (%s), %d bytes", image.id, ", ".join(image.tags), image.size_bytes)
             await self._ctx.runtime.remove_image(image.id)
         return [image.id for image in chosen]
+
+
+def _refused(problem: Exception) -> bool:
+    return isinstance(problem, errors.NotFoundFault) or imaging.refused(str(problem))
 
 
 def _bytes_over(place: str, high_percent: int, low_percent: int) -> int:

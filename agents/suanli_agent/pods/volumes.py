@@ -201,7 +201,7 @@ async def _bind(base: Path, real: Path, target: Path) -> None:
 
 
 def _entered(name: str, above: int) -> int:
-    """A descriptor of `name` in the directory `above`; where it is missing it is made with that one's mode and owner."""
+    """A descriptor of `name` in the directory `above`; where it is missing it is made like that one."""
     try:
         return _held(name, above)
     except FileNotFoundError:

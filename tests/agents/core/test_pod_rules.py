@@ -274,6 +274,50 @@ def test_credentials_are_only_for_their_registry() -> None:
     assert imaging.credentials("app", [secret]) == []
 
 
+PULLING = 'failed to pull and unpack image "reg.example/unauthorized/app:404": '
+RESOLVING = PULLING + 'failed to resolve reference "reg.example/unauthorized/app:404": '
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        (RESOLVING + "pull access denied, repository does not exist or may require authorization", True),
+        (RESOLVING + "authorization failed: no basic auth credentials", True),
+        (RESOLVING + "unexpected status from HEAD request to https://reg.example/v2/a: 403 Forbidden", True),
+        (
+            RESOLVING + "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized",
+            True,
+        ),
+        (RESOLVING + "reg.example/unauthorized/app:404: not found", True),
+        ("reading manifest 1 in reg.example/app: unauthorized: authentication required", True),
+        ("reading manifest 1 in reg.example/app: manifest unknown: manifest unknown", True),
+        ("Requesting bearer token: invalid status code from registry 403 (Forbidden)", True),
+        (
+            RESOLVING
+            + 'failed to do request: Head "https://reg.example/v2/denied": dial tcp 10.0.0.1:401: i/o timeout',
+            False,
+        ),
+        (RESOLVING + "failed to do request: dial tcp: lookup reg.example on 10.0.0.2:53: no such host", False),
+        (
+            RESOLVING + 'failed to authorize: failed to fetch anonymous token: Get "https://a.example/token": EOF',
+            False,
+        ),
+        (
+            RESOLVING + "unexpected status from HEAD request to https://reg.example/v2/a: 503 Service Unavailable",
+            False,
+        ),
+        (PULLING + "failed to copy: httpReadSeeker: failed open: connect: permission denied", False),
+        (
+            "pinging container registry reg.example: Get https://reg.example/v2/: net/http: TLS handshake timeout",
+            False,
+        ),
+    ],
+)
+def test_what_a_registry_refused_is_told_from_one_that_did_not_answer(said: str, refused: bool) -> None:
+    """By the runtimes' own words; what an image or an address is called says nothing."""
+    assert imaging.refused(said) is refused
+
+
 def test_collector_takes_the_longest_unused_and_never_what_is_needed() -> None:
     images = [observed.ImageRecord(str(n), (f"img{n}",), size_bytes=10) for n in range(5)]
     images.append(observed.ImageRecord("pinned", size_bytes=10, pinned=True))

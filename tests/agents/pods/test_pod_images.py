@@ -9,6 +9,8 @@ from suanli_agent import state
 from suanli_agent.core import objects, observed
 from suanli_agent.pods import context, devices, images, needs, ports, settings
 from suanli_agent.runtime import cri_pb2 as cri
+from suanli_agent.runtime import errors
+from suanli_memory_hub import MemoryHub
 
 
 class Runtime:
@@ -16,17 +18,15 @@ class Runtime:
 
     def __init__(self) -> None:
         self.id, self.asked = "sha256:one", 0
+        self.pulls, self.fault = 0, errors.RuntimeFault("dial tcp: i/o timeout")
 
     async def image(self, name: str) -> observed.ImageRecord | None:
         self.asked += 1
         return observed.ImageRecord(self.id, tags=(name,)) if self.id else None
 
-
-class Hub:
-    """Hears Events."""
-
-    def emit_event(self, note: ports.EventNote) -> None:
-        """Nobody reads them here."""
+    async def pull_image(self, name: str, auth: cri.AuthConfig | None, config: cri.PodSandboxConfig) -> str:
+        self.pulls += 1
+        raise self.fault
 
 
 class Box:
@@ -34,17 +34,21 @@ class Box:
 
     def __init__(self, folder: Path) -> None:
         self.now = 100.0
-        self.runtime = Runtime()
+        self.runtime, self.hub = Runtime(), MemoryHub()
         store = state.Store(folder / "state.db")
         node = ports.NodeFacts("box", (), {})
         ctx = context.Context(
-            settings.Settings(), cast("Any", self.runtime), cast("Any", Hub()), store, node,
+            settings.Settings(), cast("Any", self.runtime), self.hub, store, node,
             devices.Devices(store, dict), now=lambda: self.now,
         )  # fmt: skip
         self.images = images.Images(ctx, needs.Needs(ctx))
 
-    async def ensure(self, since: float) -> str:
-        return (await self.images.ensure(POD, POD.spec.containers[0], cri.PodSandboxConfig(), since)).id
+    async def ensure(self, since: float, policy: str = "IfNotPresent") -> str:
+        container = objects.Container(name="c", image="app:1", image_pull_policy=policy)
+        return (await self.images.ensure(POD, container, cri.PodSandboxConfig(), since)).id
+
+    def reasons(self) -> list[str]:
+        return [note.reason for note in self.hub.events]
 
 
 CONTAINER = objects.Container(name="c", image="app:1", image_pull_policy="IfNotPresent")
@@ -83,3 +87,21 @@ async def test_an_image_that_was_not_there_is_asked_for_again(box: Box) -> None:
     await box.images.foresee(POD, since=100.0)
     box.runtime.id = "sha256:one"
     assert await box.ensure(since=100.0) == "sha256:one"
+
+
+async def test_always_goes_on_with_the_present_image_while_the_registry_does_not_answer(box: Box) -> None:
+    assert await box.ensure(since=100.0, policy="Always") == "sha256:one"
+    assert "ImageNotRefreshed" in box.reasons()
+
+
+@pytest.mark.parametrize(
+    "fault", [errors.RuntimeFault("pull access denied: authorization failed"), errors.NotFoundFault("no such tag")]
+)
+async def test_always_does_not_run_a_present_image_that_the_registry_refuses(
+    box: Box, fault: errors.RuntimeFault
+) -> None:
+    """It may be here for another pod, whose credentials this one lacks."""
+    box.runtime.fault = fault
+    with pytest.raises(images.ImageError) as caught:
+        await box.ensure(since=100.0, policy="Always")
+    assert caught.value.waiting.reason == "ErrImagePull"
