@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Optional
 
 from suanli_agent.core import objects, observed
 from suanli_agent.pods import context, logs, ports, view
+from suanli_agent.runtime import errors
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +21,27 @@ NODE_IMAGES = 50
 
 
 async def rotate_logs(ctx: context.Context, seen: view.View) -> None:
-    """Rotate the logs of running containers that are too big. Raises errors.RuntimeFault, OSError."""
-    for record in [record for record in seen.containers.values() if record.running]:
+    """Rotate the logs of running containers that are too big. Raises OSError.
+
+    A log that is missing was set aside by an agent that died before the runtime had opened a new one.
+    """
+    for record in [record for record in seen.containers.values() if record.running and record.log_path]:
         path = Path(record.log_path)
-        if record.log_path and logs.needs_rotation(path, ctx.settings.log_max_bytes):
-            logs.rotate(path, ctx.settings.log_max_files)
-            await ctx.runtime.reopen_log(record.id)
+        if logs.needs_rotation(path, ctx.settings.log_max_bytes):
+            await _reopened(ctx, record, logs.set_aside(path))
+            logs.prune(path, ctx.settings.log_max_files)
+        elif logs.is_missing(path):
+            await _reopened(ctx, record, None)
+
+
+async def _reopened(ctx: context.Context, record: observed.ContainerRecord, aside: Optional[Path]) -> None:
+    """Let the runtime write a new log; where it does not, the old one goes on under its name."""
+    try:
+        await ctx.runtime.reopen_log(record.id)
+    except errors.RuntimeFault as problem:
+        log.warning("log of container %s is not opened anew: %s", record.id, problem)
+        if aside is not None:
+            logs.put_back(Path(record.log_path), aside)
 
 
 async def remove_orphans(ctx: context.Context, seen: view.View, known: AbstractSet[str]) -> None:

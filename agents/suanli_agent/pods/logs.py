@@ -137,10 +137,27 @@ def needs_rotation(path: Path, max_bytes: int) -> bool:
         return False
 
 
-def rotate(path: Path, max_files: int, stamp: Optional[str] = None) -> None:
-    """Set the log aside and keep max_files - 1 old ones; the runtime must then reopen it. Raises OSError."""
+def set_aside(path: Path, stamp: Optional[str] = None) -> Path:
+    """Give the log another name, which is returned; the runtime must then reopen it. Raises OSError."""
     stamp = stamp or time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    path.rename(path.with_name(f"{path.name}.{stamp}"))
+    aside = path.with_name(f"{path.name}.{stamp}")
+    path.rename(aside)
+    return aside
+
+
+def put_back(path: Path, aside: Path) -> None:
+    """Give a log that was set aside its name again, unless there is a new one. Raises OSError."""
+    if is_missing(path):
+        aside.rename(path)
+
+
+def is_missing(path: Path) -> bool:
+    """True when there is no log of that name."""
+    return not path.exists()
+
+
+def prune(path: Path, max_files: int) -> None:
+    """Keep max_files - 1 of the logs that were set aside, the newest. Raises OSError."""
     old = sorted(path.parent.glob(path.name + ".*"), reverse=True)
     for surplus in old[max(max_files - 1, 0) :]:
         surplus.unlink(missing_ok=True)

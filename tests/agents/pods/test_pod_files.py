@@ -218,7 +218,7 @@ async def test_follower_gets_what_comes_also_after_a_rotation(tmp_path: Path) ->
 
     task = asyncio.ensure_future(follow())
     await _until(lambda: seen == [b"old\n"])
-    logs.rotate(path, 3, "1")
+    logs.set_aside(path, "1")
     path.write_text(line("new"))
     await _until(lambda: seen == [b"old\n", b"new\n"])
     alive[0] = False
@@ -239,7 +239,8 @@ def test_rotation_keeps_so_many_files(tmp_path: Path) -> None:
     for stamp in "abcd":
         path.write_text(stamp)
         assert logs.needs_rotation(path, 0)
-        logs.rotate(path, 3, stamp)
+        logs.set_aside(path, stamp)
+        logs.prune(path, 3)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["0.log.c", "0.log.d"]
 
 
