@@ -163,7 +163,6 @@ class Probe(Base):
 class LifecycleHandler(Base):
     exec: Optional[ExecAction] = None
     http_get: Optional[HTTPGetAction] = None
-    tcp_socket: Optional[TCPSocketAction] = None
     sleep: Optional[SleepAction] = None
 
 

@@ -142,6 +142,14 @@ def refused(**spec: Any) -> support.Refusal | None:
             "spec.securityContext.appArmorProfile",
         ),
         ({"securityContext": {"supplementalGroupsPolicy": "Strict"}}, "supplementalGroupsPolicy"),
+        (
+            {"containers": [{"name": "c", "lifecycle": {"preStop": {"tcpSocket": {"port": 1}}}}]},
+            "spec.containers[0].lifecycle.preStop.tcpSocket",
+        ),
+        (
+            {"containers": [{"name": "c", "lifecycle": {"postStart": {"tcpSocket": {"port": 1}}}}]},
+            "spec.containers[0].lifecycle.postStart.tcpSocket",
+        ),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(spec: Any, field: str) -> None:
