@@ -48,6 +48,7 @@ def _pod_settings(settings: settings_module.Settings) -> pods_settings.Settings:
     return pods_settings.Settings(
         root=state_path,
         run_root=pathlib.Path(settings.run),
+        host_root=settings.host_root,
         seccomp_root=state_path / "seccomp",
         cgroup_parent=settings.cgroup_parent,
     )

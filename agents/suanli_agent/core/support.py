@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import typing
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any, Optional
 
 import msgspec
@@ -41,10 +42,20 @@ class Refusal:
     message: str
 
 
-def refusal(raw: bytes, pod: objects.Pod, *, apparmor: bool) -> Optional[Refusal]:
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """What a pod may find here. apparmor: the kernel has it; contained: the agent itself runs in a container, with the
+    box's files at another place, which it can read only.
+    """
+
+    apparmor: bool = False
+    contained: bool = False
+
+
+def refusal(raw: bytes, pod: objects.Pod, box: Box) -> Optional[Refusal]:
     """The first reason to refuse a pod, None for one that can be run.
 
-    raw is the pod's JSON, pod the same decoded; apparmor tells whether this box's kernel has it.
+    raw is the pod's JSON, pod the same decoded.
     """
     system = pod.spec.os.name if pod.spec.os else "linux"
     if system != "linux":
@@ -57,7 +68,7 @@ def refusal(raw: bytes, pod: objects.Pod, *, apparmor: bool) -> Optional[Refusal
     )
     if unsafe is not None:
         return Refusal("SysctlForbidden", f'forbidden sysctl: "{unsafe}" not allowlisted')
-    found = [*unknown_fields(msgspec.json.decode(raw)), *_values(pod.spec, apparmor)]
+    found = [*unknown_fields(msgspec.json.decode(raw)), *_values(pod.spec, box)]
     if found:
         more = f" (and {len(found) - 5} more)" if len(found) > 5 else ""
         return Refusal("UnsupportedPodSpec", "this node does not support " + ", ".join(found[:5]) + more)
@@ -96,8 +107,9 @@ def _plain(kind: Any) -> Any:
     return options[0] if typing.get_origin(kind) is typing.Union and len(options) == 1 else kind
 
 
-def _values(spec: objects.PodSpec, apparmor: bool) -> Iterable[str]:
+def _values(spec: objects.PodSpec, box: Box) -> Iterable[str]:
     """Known fields with a value that cannot be honoured."""
+    on_host = {volume.name for volume in spec.volumes if volume.host_path and box.contained}
     if not spec.host_users:
         yield "spec.hostUsers: false"
     if spec.security_context.supplemental_groups_policy not in {"", "Merge"}:
@@ -111,9 +123,16 @@ def _values(spec: objects.PodSpec, apparmor: bool) -> Iterable[str]:
             own = container.security_context
             contexts.append((f"spec.{field}[{index}].securityContext", own.app_armor_profile if own else None))
             yield from _quantities(container, f"spec.{field}[{index}].resources")
+            yield from _sub_paths(container, f"spec.{field}[{index}].volumeMounts", on_host)
     for path, profile in contexts:
-        if profile and profile.type != "Unconfined" and not apparmor:
+        if profile and profile.type != "Unconfined" and not box.apparmor:
             yield f"{path}.appArmorProfile: {profile.type} (the kernel has no AppArmor)"
+
+
+def _sub_paths(container: objects.Container, path: str, on_host: AbstractSet[str]) -> Iterable[str]:
+    for index, mount in enumerate(container.volume_mounts):
+        if mount.name in on_host and (mount.sub_path or mount.sub_path_expr):
+            yield f"{path}[{index}].subPath of a hostPath volume (the agent runs in a container)"
 
 
 def _quantities(container: objects.Container, path: str) -> Iterable[str]:

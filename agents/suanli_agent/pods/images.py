@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Optional
 
 from suanli_agent.core import backoff, imaging, life, objects, observed
-from suanli_agent.pods import context, needs, ports
+from suanli_agent.hardware import root
+from suanli_agent.pods import context, needs, ports, settings
 from suanli_agent.runtime import cri_pb2 as cri
 from suanli_agent.runtime import errors
 
@@ -176,7 +177,7 @@ class Images:
         """
         place = await self._ctx.runtime.image_filesystem()
         knobs, now = self._ctx.settings, self._ctx.now()
-        to_free = _bytes_over(place, knobs.image_high_percent, knobs.image_low_percent) if place else 0
+        to_free = _bytes_over(place, knobs) if place else 0
         if not to_free:
             return []
         names = set(in_use)
@@ -197,10 +198,11 @@ def _refused(problem: Exception) -> bool:
     return isinstance(problem, errors.NotFoundFault) or imaging.refused(str(problem))
 
 
-def _bytes_over(place: str, high_percent: int, low_percent: int) -> int:
-    """How much must go so that the disk is at low_percent again, 0 while it is below high_percent."""
+def _bytes_over(place: str, knobs: settings.Settings) -> int:
+    """How much must go so that the disk is at image_low_percent again, 0 while it is below image_high_percent."""
+    high_percent, low_percent = knobs.image_high_percent, knobs.image_low_percent
     try:
-        disk = os.statvfs(place)
+        disk = os.statvfs(root.Root(knobs.host_root).resolve(place))
     except OSError:
         return 0
     total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize

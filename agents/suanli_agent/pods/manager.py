@@ -16,7 +16,7 @@ import msgspec
 
 from suanli_agent import memory, state, tasks
 from suanli_agent.core import devices as core_devices
-from suanli_agent.core import env, objects
+from suanli_agent.core import env, objects, support
 from suanli_agent.core import storage as core_storage
 from suanli_agent.pods import (
     context,
@@ -73,7 +73,7 @@ class PodManager:
         self._early: list[str] = []
         self._adopted = False
         self._hub_has_told = False
-        self._apparmor = _apparmor()
+        self._box = support.Box(apparmor=_apparmor(), contained=knobs.host_root != "/")
         self._loops: list[asyncio.Task[None]] = []
 
     # --- life
@@ -175,7 +175,7 @@ class PodManager:
     def _begin(self, uid: str) -> None:
         """Not before the first look at the runtime: what runs already must not be started twice."""
         if self._adopted:
-            self._workers[uid].start(self._raw[uid], apparmor=self._apparmor)
+            self._workers[uid].start(self._raw[uid], self._box)
         else:
             self._early.append(uid)
 

@@ -19,6 +19,9 @@ class Settings:
     log_root: Path = Path("/var/log/pods")
     """Container logs, where log collectors look for them."""
 
+    host_root: str = "/"
+    """Where an agent in a container sees the box's own files; the directories above are at the same place in both."""
+
     seccomp_root: Path = Path("/var/lib/suanli-agent/seccomp")
     """Localhost seccomp profiles are relative to it."""
 

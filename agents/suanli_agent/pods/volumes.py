@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Optional
 
 from suanli_agent.core import objects, payload, quantity
+from suanli_agent.hardware import root
 from suanli_agent.pods import atomic, beneath, settings
 
 DIRECTORY_OR_CREATE_MODE = 0o755
@@ -80,7 +81,7 @@ class Volumes:
 
     async def _make(self, volume: objects.Volume, pod: objects.Pod) -> None:
         if volume.host_path is not None:
-            check_host_path(volume.host_path)
+            check_host_path(volume.host_path, self._knobs.host_root)
         elif volume.empty_dir is not None:
             await self._make_empty_dir(volume, volume.empty_dir, pod)
 
@@ -148,11 +149,17 @@ def _tmpfs_options(source: objects.EmptyDirVolumeSource, spec: objects.PodSpec) 
     return f"mode=1777,size={min(bounded)}" if bounded else "mode=1777"
 
 
-def check_host_path(source: objects.HostPathVolumeSource) -> None:
-    """Make or check the path as its type says. Raises VolumeError."""
-    path = Path(source.path)
-    if source.type == "DirectoryOrCreate":
-        path.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_OR_CREATE_MODE)
+def check_host_path(source: objects.HostPathVolumeSource, host_root: str = "/") -> None:
+    """Make or check the path as its type says. Raises VolumeError.
+
+    An agent in a container sees the box under host_root, read-only: there a missing directory is left to the runtime,
+    which makes what it is to mount (mode 0755, too).
+    """
+    path = root.Root(host_root).resolve(source.path)
+    if source.type in {"", "DirectoryOrCreate"} and not path.exists():
+        if host_root == "/":
+            path.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_OR_CREATE_MODE)
+        return
     if source.type == "FileOrCreate" and not path.exists():
         path.touch(mode=FILE_OR_CREATE_MODE)
     tests = {
@@ -165,8 +172,6 @@ def check_host_path(source: objects.HostPathVolumeSource) -> None:
         "BlockDevice": stat.S_ISBLK,
     }
     if not source.type:
-        if not path.exists():
-            path.mkdir(parents=True, mode=DIRECTORY_OR_CREATE_MODE)
         return
     if source.type not in tests or not path.exists() or not tests[source.type](path.stat().st_mode):
         raise VolumeError(f"hostPath type check failed: {source.path} is not a {source.type}")

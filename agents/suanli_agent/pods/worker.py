@@ -77,9 +77,9 @@ class Worker:
 
     # --- from outside
 
-    def start(self, raw: bytes, *, apparmor: bool) -> None:
+    def start(self, raw: bytes, box: support.Box) -> None:
         """Begin; a pod that cannot be run here is refused."""
-        no = support.refusal(raw, self.pod, apparmor=apparmor) if self.state.verdict is None else None
+        no = support.refusal(raw, self.pod, box) if self.state.verdict is None else None
         if no is not None:
             self._ctx.event(self.pod, "Warning", no.reason, no.message)
             verdict = life.Verdict("Failed", no.reason, no.message, refused=True)

@@ -124,9 +124,9 @@ def test_fs_group_is_one_of_the_groups() -> None:
 # --- refusals
 
 
-def refused(**spec: Any) -> support.Refusal | None:
+def refused(box: support.Box = support.Box(), **spec: Any) -> support.Refusal | None:  # noqa: B008 - it is frozen
     raw = json.dumps({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}], **spec}}).encode()
-    return support.refusal(raw, objects.decode_pod(raw), apparmor=False)
+    return support.refusal(raw, objects.decode_pod(raw), box)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +172,19 @@ def test_what_cannot_be_honoured_is_refused_by_name(spec: Any, field: str) -> No
 )
 def test_what_schedulers_read_or_is_empty_is_no_reason(spec: Any) -> None:
     assert refused(**spec) is None
+
+
+def test_an_agent_in_a_container_refuses_a_sub_path_of_the_host_alone() -> None:
+    """It sees the box's files at another place, which it can only read: a bind of them would be read-only too."""
+    contained = support.Box(contained=True)
+    on_host: dict[str, Any] = {"volumes": [{"name": "v", "hostPath": {"path": "/a"}}]}
+    mounts = [{"name": "v", "mountPath": "/v"}, {"name": "v", "mountPath": "/w", "subPath": "x"}]
+    spec: dict[str, Any] = {"containers": [{"name": "c", "volumeMounts": mounts}]}
+    no = refused(contained, **on_host, **spec)
+    assert no is not None
+    assert "spec.containers[0].volumeMounts[1].subPath" in no.message
+    assert refused(**on_host, **spec) is None
+    assert refused(contained, volumes=[{"name": "v", "emptyDir": {}}], **spec) is None
 
 
 def test_other_system_and_unsafe_sysctl_have_their_own_reasons() -> None:

@@ -169,6 +169,20 @@ def test_host_path_is_made_where_that_is_asked(tmp_path: Path, kind: str, made: 
     assert made(path)
 
 
+def test_an_agent_in_a_container_looks_at_the_box_s_own_paths(tmp_path: Path) -> None:
+    """What is at that path in the agent's own root says nothing; a missing directory is the runtime's to make."""
+    host, path = tmp_path / "host", str(tmp_path / "x")
+    inside = host / path.lstrip("/")
+    inside.parent.mkdir(parents=True)
+    Path(path).mkdir()
+    volumes.check_host_path(objects.HostPathVolumeSource(path=path, type="DirectoryOrCreate"), str(host))
+    assert not inside.exists()
+    with pytest.raises(volumes.VolumeError, match="Directory"):
+        volumes.check_host_path(objects.HostPathVolumeSource(path=path, type="Directory"), str(host))
+    inside.touch()
+    volumes.check_host_path(objects.HostPathVolumeSource(path=path, type="File"), str(host))
+
+
 # --- logs
 
 

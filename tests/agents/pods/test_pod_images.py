@@ -24,6 +24,18 @@ class Runtime:
         self.asked += 1
         return observed.ImageRecord(self.id, tags=(name,)) if self.id else None
 
+    async def image_filesystem(self) -> str:
+        return "/images-of-the-box"
+
+    async def sandbox_image(self) -> str:
+        return ""
+
+    async def list_images(self) -> list[observed.ImageRecord]:
+        return [observed.ImageRecord(self.id, size_bytes=1)]
+
+    async def remove_image(self, name: str) -> None:
+        assert name == self.id
+
     async def pull_image(self, name: str, auth: cri.AuthConfig | None, config: cri.PodSandboxConfig) -> str:
         self.pulls += 1
         raise self.fault
@@ -37,8 +49,11 @@ class Box:
         self.runtime, self.hub = Runtime(), MemoryHub()
         store = state.Store(folder / "state.db")
         node = ports.NodeFacts("box", (), {})
+        knobs = settings.Settings(
+            host_root=str(folder), image_high_percent=0, image_low_percent=0, image_min_age_seconds=0
+        )
         ctx = context.Context(
-            settings.Settings(), cast("Any", self.runtime), self.hub, store, node,
+            knobs, cast("Any", self.runtime), self.hub, store, node,
             devices.Devices(store, dict), now=lambda: self.now,
         )  # fmt: skip
         self.images = images.Images(ctx, needs.Needs(ctx))
@@ -87,6 +102,13 @@ async def test_an_image_that_was_not_there_is_asked_for_again(box: Box) -> None:
     await box.images.foresee(POD, since=100.0)
     box.runtime.id = "sha256:one"
     assert await box.ensure(since=100.0) == "sha256:one"
+
+
+async def test_an_agent_in_a_container_measures_the_disk_of_the_box(box: Box, tmp_path: Path) -> None:
+    """The runtime names it as the box does; at that path the agent itself has nothing."""
+    assert await box.images.collect([], []) == []
+    (tmp_path / "images-of-the-box").mkdir()
+    assert await box.images.collect([], []) == ["sha256:one"]
 
 
 async def test_always_goes_on_with_the_present_image_while_the_registry_does_not_answer(box: Box) -> None:
