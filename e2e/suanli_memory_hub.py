@@ -73,7 +73,8 @@ class MemoryHub:
         self._answer()
         self.patches.append(patch)
         known = self.status.setdefault(patch["metadata"]["uid"], {})
-        known.update(patch["status"])
+        conditions = _merged(known.get("conditions", []), patch["status"].get("conditions", []))
+        known.update({**patch["status"], "conditions": conditions})
         self.changed.set()
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
@@ -99,3 +100,12 @@ class MemoryHub:
                 await asyncio.wait_for(self.changed.wait(), min(left, 0.5))
             except TimeoutError:
                 continue
+
+
+def _merged(known: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Conditions as the API server merges them: by type, and null takes a field away."""
+    found = {each["type"]: each for each in known}
+    for each in new:
+        whole = {**found.get(each["type"], {}), **each}
+        found[each["type"]] = {key: value for key, value in whole.items() if value is not None}
+    return list(found.values())

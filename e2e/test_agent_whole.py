@@ -151,11 +151,16 @@ def test_crash_of_the_agent_touches_no_container(hub: Cluster, box: Box, web: st
 
 
 def test_a_pod_that_the_hub_calls_not_ready_is_ready_again(hub: Cluster, web: str) -> None:
-    """As the node lifecycle controller does with the pods of a box that was silent; only the box can take it back."""
+    """As the node lifecycle controller does with the pods of a box that was silent; only the box can take it back,
+    and nothing is left of what was said: the API server keeps each field of a condition that a patch leaves out.
+    """
     name = pods(hub, web)[0]["metadata"]["name"]
-    words = {"status": {"conditions": [{"type": "Ready", "status": "False", "reason": "NodeNotReady"}]}}
+    ready = {"type": "Ready", "status": "False", "reason": "NodeNotReady", "message": "silent"}
+    words = {"status": {"conditions": [ready]}}
     hub.kubectl("patch", "pod", name, "--subresource=status", "--type=strategic", "-p", json.dumps(words))
     hub.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=90s")
+    told = hub.api.get(f"{PODS}/{name}")["status"]["conditions"]
+    assert [each["type"] for each in told if each.get("reason") or each.get("message")] == []
 
 
 def test_restart_of_the_runtime_touches_no_container(

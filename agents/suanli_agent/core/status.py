@@ -229,10 +229,13 @@ def patch(pod: objects.Pod, before: Optional[Mapping[str, Any]], status: Mapping
     """The strategic merge patch that turns the status that was sent before into this one.
 
     Address lists are merged by the API server, so they are replaced whole; a field that is gone is set to null.
+    Conditions are merged too, each by its type: what a condition says no longer is null in it.
     """
     gone = {key: None for key in (before or {}) if key not in status}
     body = {key: value for key, value in status.items() if before is None or before.get(key) != value}
     for key in ("podIPs", "hostIPs"):
         if key in body:
             body[key] = [{"$patch": "replace"}, *body[key]]
+    if "conditions" in body:
+        body["conditions"] = [{"reason": None, "message": None, **each} for each in body["conditions"]]
     return {"metadata": {"uid": pod.metadata.uid}, "status": {**gone, **body}} if gone or body else {}

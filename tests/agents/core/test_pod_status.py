@@ -128,6 +128,14 @@ def test_patch_has_what_differs_and_replaces_address_lists() -> None:
     }
 
 
+def test_a_condition_that_gives_no_reason_any_more_takes_the_old_one_away() -> None:
+    before = told(seen())
+    patched = status.patch(make_pod(), before, told(seen(None, record())))["status"]["conditions"]
+    ready = next(each for each in patched if each["type"] == "Ready")
+    assert "ContainersNotReady" in str(before["conditions"])
+    assert (ready["status"], ready["reason"], ready["message"]) == ("True", None, None)
+
+
 def test_nothing_new_is_no_patch() -> None:
     said = told(seen(None, record()))
     assert status.patch(make_pod(), said, said) == {}

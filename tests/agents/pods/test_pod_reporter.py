@@ -114,7 +114,7 @@ async def test_what_others_wrote_over_it_is_told_again(hub: MemoryHub, ready: re
     """Of a box that was silent the hub says that no pod is ready; nobody else would ever take that back."""
     ready.shown(version("False"))
     await hub.until(lambda: len(hub.patches) == 2)
-    assert hub.patches[1]["status"]["conditions"] == READY["conditions"]
+    assert hub.status["u"]["conditions"] == READY["conditions"]
 
 
 async def test_our_own_words_that_come_back_late_are_not_told_again(
