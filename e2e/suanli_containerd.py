@@ -87,11 +87,18 @@ def busybox_image(program: Path = Path("/bin/busybox"), **fields: object) -> Ima
 class Containerd:
     """A running containerd; `socket` is its address, `start` and `stop` may be called again and again.
 
-    privileged: privileged containers start, too, where the machine cannot run them as they are.
+    privileged: privileged containers start, too, where the machine cannot run them as they are. systemd_cgroup: its
+    control groups are to be made by systemd, as many distributions have it; without one no container starts.
     """
 
     def __init__(
-        self, root: Path, handlers: Sequence[str] = ("runc",), pause: str = PAUSE, *, privileged: bool = True
+        self,
+        root: Path,
+        handlers: Sequence[str] = ("runc",),
+        pause: str = PAUSE,
+        *,
+        privileged: bool = True,
+        systemd_cgroup: bool = False,
     ) -> None:
         self.root = root
         self.socket = str(root / "c.sock")
@@ -100,6 +107,7 @@ class Containerd:
         self._handlers = handlers
         self._pause = pause
         self._privileged = privileged
+        self._systemd_cgroup = systemd_cgroup
         self._process: subprocess.Popen[bytes] | None = None
         root.mkdir(parents=True, exist_ok=True)
         self._write_configuration()
@@ -221,7 +229,7 @@ class Containerd:
             f'[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{handler}]\n'
             'runtime_type = "io.containerd.runc.v2"\n'
             f'[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{handler}.options]\n'
-            f'BinaryName = "{binary}"\n'
+            f'BinaryName = "{binary}"\nSystemdCgroup = {str(self._systemd_cgroup).lower()}\n'
             for handler in self._handlers
         )
         return (
@@ -252,15 +260,15 @@ class Containerd:
 
 
 @contextlib.contextmanager
-def running(root: Path, *, privileged: bool = True) -> Iterator[Containerd]:
-    """A started containerd with the basic images, until the block ends. privileged: see Containerd.
+def running(root: Path, *, privileged: bool = True, systemd_cgroup: bool = False) -> Iterator[Containerd]:
+    """A started containerd with the basic images, until the block ends. The options: see Containerd.
 
     Raises RuntimeError naming what is missing.
     """
     lacks = missing()
     if lacks:
         raise RuntimeError(f"needed for containers: {', '.join(lacks)}")
-    daemon = Containerd(root, privileged=privileged)
+    daemon = Containerd(root, privileged=privileged, systemd_cgroup=systemd_cgroup)
     try:
         daemon.start()
         daemon.load_basics()

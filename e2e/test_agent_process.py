@@ -142,3 +142,23 @@ async def test_process_that_takes_too_much_memory_is_reported_as_killed(box: Box
     )
     told = await box.finish(wanted)
     assert told["containerStatuses"][0]["state"]["terminated"]["reason"] == "OOMKilled"
+
+
+# --- the control group of all pods
+
+
+async def test_the_group_of_the_pods_is_what_the_box_reads(box: Box) -> None:
+    """What is counted as theirs, and not as another program's, is under the parent that the runtime was given."""
+    await box.run(pod())
+    held = [Path("/sys/fs/cgroup/memory/suanli"), Path("/sys/fs/cgroup/suanli")]
+    assert [place for place in held if place.is_dir()]
+
+
+async def test_a_runtime_whose_groups_systemd_makes_is_given_a_slice(tmp_path: Path) -> None:
+    """It says so itself; runc takes no other parent, and refuses a path before it looks for systemd."""
+    with sc.running(tmp_path / "ctd", systemd_cgroup=True) as runtime:
+        async with Box(runtime, tmp_path / "box") as box:
+            box.send(pod())
+            await box.hub.until(lambda: box.hub.events)
+            assert box.manager._ctx.settings.cgroup_parent == "suanli.slice"
+            assert not [each for each in box.hub.events if "expected cgroupsPath" in each.message]

@@ -34,8 +34,9 @@ class Settings:
     """The runtime's CRI v1 socket: containerd, CRI-O (unix:///run/crio/crio.sock), iSulad
     (unix:///run/isulad.sock)."""
 
-    cgroup_parent: str = "/suanli"
-    """Control group of all pods; its use is told apart from what else runs on the box."""
+    cgroup_parent: str = ""
+    """Control group of all pods; its use is told apart from what else runs on the box. Empty: /suanli, or suanli.slice
+    where the runtime leaves control groups to systemd, which it is asked at start."""
 
     cni_dir: str = "/etc/cni/net.d"
     """Where the runtime looks for pod networks; `join` writes a bridge there where nothing is. Empty: never."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Sequence
 
 from suanli_agent.hardware import root as root_module
 
@@ -24,8 +25,13 @@ def _field(text: str, name: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def read(root: root_module.Root, group: str) -> PodsUsage:
-    """Read `group` (a path below the hierarchy, as the runtime was told); zero where it is not there yet."""
+def read(root: root_module.Root, groups: Sequence[str]) -> PodsUsage:
+    """Read `groups` (paths below the hierarchy) and add them up; zero for what is not there."""
+    found = [_read(root, group) for group in groups]
+    return PodsUsage(sum(each.cpu_nanoseconds for each in found), sum(each.memory_bytes for each in found))
+
+
+def _read(root: root_module.Root, group: str) -> PodsUsage:
     unified = f"{_V2}{group}"
     if root.exists(f"{unified}/memory.current"):
         cached = _field(root.read(f"{unified}/memory.stat"), "inactive_file")

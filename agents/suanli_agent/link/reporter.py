@@ -11,6 +11,7 @@ import time
 from typing import Any, Dict, List, Optional, Protocol, Tuple
 
 from suanli_agent import settings as settings_module
+from suanli_agent.core import cgroups
 from suanli_agent.hardware import capacity, pods_usage, report, usage
 from suanli_agent.hardware import root as root_module
 from suanli_agent.link import dial, http, node
@@ -42,7 +43,7 @@ class Box:
     def sample(self, *, settle: bool) -> usage.Sample:
         """Read usage now, and move the reserve for what is not pods: down too with `settle`."""
         now = usage.read(self.root, self.settings.state)
-        pods = pods_usage.read(self.root, self.settings.cgroup_parent)
+        pods = pods_usage.read(self.root, cgroups.directories(self.settings.cgroup_parent))
         cpus = self.hardware.cpu.count if self.hardware.cpu else 1
         others_cpu = 0
         if self._before is not None:

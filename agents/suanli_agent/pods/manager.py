@@ -15,8 +15,8 @@ from typing import Any, Callable
 import msgspec
 
 from suanli_agent import memory, state, tasks
+from suanli_agent.core import cgroups, env, objects, support
 from suanli_agent.core import devices as core_devices
-from suanli_agent.core import env, objects, support
 from suanli_agent.core import storage as core_storage
 from suanli_agent.pods import (
     context,
@@ -192,6 +192,9 @@ class PodManager:
     async def _adopt(self) -> None:
         name, _ = await self._ctx.runtime.version()
         self._ctx.runtime_name = name
+        if not self._ctx.settings.cgroup_parent:
+            chosen = cgroups.parent(await self._ctx.runtime.cgroup_driver(), name)
+            self._ctx.settings = dataclasses.replace(self._ctx.settings, cgroup_parent=chosen)
         await self._view.refresh()
         self._adopted = True
         for uid in self._early:

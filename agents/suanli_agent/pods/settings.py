@@ -37,7 +37,7 @@ class Settings:
     cluster_domain: str = "cluster.local"
 
     cgroup_parent: str = ""
-    """Empty: the runtime's own choice."""
+    """Control group of all pods. Empty: as core.cgroups has it for this runtime."""
 
     relist_seconds: float = 10.0
     """How often everything is listed anew. Exits are seen at once by pidfd; where the kernel has none (before

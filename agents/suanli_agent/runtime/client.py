@@ -91,6 +91,23 @@ class Runtime:
         answer = await self._call(RUNTIME + "Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
         return records.sandbox_image(answer.info)
 
+    async def cgroup_driver(self) -> str:
+        """Who makes control groups for the runtime, core.cgroups' SYSTEMD or CGROUPFS; empty where it does not tell.
+
+        RuntimeConfig tells it (CRI-O 1.28, containerd 2), else containerd's configuration in the verbose Status.
+        """
+        path, request = RUNTIME + "RuntimeConfig", cri.RuntimeConfigRequest()
+        try:
+            told = records.cgroup_driver(await self._call(path, request, cri.RuntimeConfigResponse))
+        except errors.UnavailableFault:
+            raise  # it will tell when it is back
+        except errors.RuntimeFault:
+            told = ""  # too old for this call, in whatever words
+        if told:
+            return told
+        answer = await self._call(RUNTIME + "Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
+        return records.configured_driver(answer.info)
+
     async def list_sandboxes(self) -> list[observed.SandboxRecord]:
         """Every sandbox that this agent made, dead ones too; without addresses."""
         chosen = cri.PodSandboxFilter(label_selector={records.MANAGED_BY: "suanli-agent"})

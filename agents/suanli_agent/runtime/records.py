@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from suanli_agent.core import observed
+from suanli_agent.core import cgroups, observed
 from suanli_agent.runtime import cri_pb2 as cri
 
 POD_NAME = "io.kubernetes.pod.name"
@@ -101,6 +101,23 @@ def sandbox_image(info: Mapping[str, str]) -> str:
     try:
         return str(json.loads(info.get("config", "{}")).get("sandboxImage", ""))
     except (ValueError, AttributeError):
+        return ""
+
+
+def cgroup_driver(answer: cri.RuntimeConfigResponse) -> str:
+    """The driver in a RuntimeConfig; empty where the answer says nothing of Linux, which is not the 0 of systemd."""
+    if not answer.HasField("linux"):
+        return ""
+    return cgroups.CGROUPFS if answer.linux.cgroup_driver == cri.CGROUPFS else cgroups.SYSTEMD
+
+
+def configured_driver(info: Mapping[str, str]) -> str:
+    """The driver in containerd's configuration, its default runtime's SystemdCgroup; empty where there is none."""
+    try:
+        own = json.loads(info["config"])["containerd"]
+        options = own["runtimes"][own["defaultRuntimeName"]].get("options") or {}
+        return cgroups.SYSTEMD if options.get("SystemdCgroup") else cgroups.CGROUPFS
+    except (KeyError, ValueError, TypeError, AttributeError):
         return ""
 
 
