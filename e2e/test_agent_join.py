@@ -211,8 +211,10 @@ def test_a_lost_key_needs_a_token_that_replaces(hub: Cluster, tmp_path: Path, jo
 def test_a_box_may_join_again_with_its_own_key(hub: Cluster, joined: Joined, ca: str) -> None:
     box = joined("again")
     key = box.certificate()["key_hash"]
+    (box.state / "leaving").touch()  # of an earlier life: who joins again does not ask to leave
     box.join(boxes.token_line(hub, "north"), "--ca-file", ca, "--rejoin")
     assert box.certificate()["key_hash"] == key
+    assert not (box.state / "leaving").exists()
 
 
 def test_joining_stays_shut_where_approval_is_automatic(hub: Cluster, tmp_path: Path, ca: str) -> None:
@@ -385,6 +387,35 @@ def test_a_box_leaves_when_it_asks_to(hub: Cluster, joined: Joined) -> None:
     assert list((box.state / "pki").iterdir()) == []
     assert "going" not in hub.kubectl("get", "nodes")
     assert box.agent("status", check=False).returncode == 3
+
+
+def test_a_box_that_takes_its_leave_back_outlives_its_node(hub: Cluster, joined: Joined) -> None:
+    """A pod that does not go holds leaving up; taken back, a Node that is deleted by mistake stops nothing."""
+    box = joined("staying", heartbeat_seconds="1")
+    with box.running():
+        until(lambda: box.status()["contact"]["up"], "the link", seconds=60)
+        containers = [{"name": "c", "image": "x"}]
+        meta = {"name": "held", "namespace": "default", "finalizers": ["suanli.test/hold"]}
+        hub.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": meta,
+                "spec": {"nodeName": "staying", "containers": containers},
+            }
+        )
+        until(lambda: box.status()["pods"] == 1, "the pod", seconds=60)
+        done = box.agent("leave", "--yes", "--timeout", "4", check=False)
+        assert done.returncode == 1, done.stdout
+        assert (box.state / "leaving").exists()
+        hub.kubectl("annotate", "node", "staying", "suanli.io/leave-")
+        until(lambda: not (box.state / "leaving").exists(), "the box to see it", seconds=60)
+        hub.kubectl("delete", "node", "staying", "--wait=false")
+        hub.kubectl("patch", "pod", "held", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+        hub.kubectl("delete", "pod", "held", "--force", "--grace-period=0", "--ignore-not-found")
+        until(lambda: "no Node" in box.status().get("nodeSays", ""), "the box to miss its Node", seconds=60)
+        assert box.status()["pods"] == 1
+        assert (box.state / "kubeconfig").exists()
 
 
 def test_labels_of_a_site_follow_it_to_its_boxes(hub: Cluster, joined: Joined) -> None:

@@ -20,6 +20,7 @@ from suanli_agent import settings as settings_module
 from suanli_agent import state, tasks
 from suanli_agent.core import devices
 from suanli_agent.link import access, endpoints, link, pki, server
+from suanli_agent.link.node import wants_to_leave
 from suanli_agent.pods import manager, ports
 from suanli_agent.pods import settings as pods_settings
 from suanli_agent.runtime import client as runtime_client
@@ -160,33 +161,34 @@ class Daemon:
     async def leave(self) -> None:
         """Ask the hub to let us go. Raises ports.HubError."""
         await self.link.ask_to_leave()
-        self._leave_mark.touch()
+        self.store.leaving.touch()
         self._asked.set()
-
-    @property
-    def _leave_mark(self) -> pathlib.Path:
-        """Outlives a restart: a box that has asked goes on leaving."""
-        return self.settings.state_path / "leaving"
 
     async def _leaving(self) -> None:
         """Once we have asked to leave and the hub has deleted our Node: stop everything, forget everything."""
-        if not self._leave_mark.exists():
-            await self._asked.wait()
-        while not await self._is_forgotten():  # noqa: ASYNC110 - it is the hub that knows
+        while not await self._is_let_go():  # noqa: ASYNC110 - it is the hub that knows
             await asyncio.sleep(LEAVE_POLL_SECONDS)
         self.pods.set_desired([])
         deadline = time.monotonic() + LEFT_SECONDS
         while self.pods.views() and time.monotonic() < deadline:  # noqa: ASYNC110 - pods tell no one that they went
             await asyncio.sleep(0.5)
         self.store.forget()
-        self._leave_mark.unlink()
         log.info("this box has left its hub")
 
-    async def _is_forgotten(self) -> bool:
+    async def _is_let_go(self) -> bool:
+        """Whether the hub has deleted our Node while we were asking for it; waits until we ask."""
+        if not self.store.leaving.exists():
+            await self._asked.wait()
+        self._asked.clear()
         try:
-            return not await self.link.watch.is_our_node()
-        except ports.HubError:
+            node = await self.link.watch.our_node()
+        except (ports.HubError, LookupError, ValueError):
             return False
+        if node is not None and not wants_to_leave(node) and not self._asked.is_set():
+            log.info("asking to leave was taken back on the hub: this box stays")
+            self.store.leaving.unlink(missing_ok=True)
+        # Not without the mark: who forgets the hub at the box alone (`leave --local`) wants what runs to run on.
+        return node is None and self.store.leaving.exists()
 
 
 async def run(settings: settings_module.Settings) -> None:

@@ -92,6 +92,7 @@ async def _join(order: Order, store: pki.Store, progress: Callable[[str], None])
     finally:
         client.drop()
     await store.install("client", certificate, key, granted)
+    store.leaving.unlink(missing_ok=True)  # that was asked in an earlier life
     store.write_hub(pki.Hub(order.hub, order.node, order.proxy))
     progress("certificate received")
     return await _own_node(order, store)

@@ -206,6 +206,11 @@ def _changed(wanted: Mapping[str, Optional[str]], present: Mapping[str, str]) ->
     return {name: value for name, value in wanted.items() if present.get(name) != value}
 
 
+def wants_to_leave(metadata: Mapping[str, Any]) -> bool:
+    """Whether a Node asks its hub to let it go: as the controller reads it."""
+    return bool(metadata.get("annotations", {}).get(LEAVE_ANNOTATION) == "true")
+
+
 def used(sample: usage.Sample, cpu_milli: int) -> str:
     """The Lease's usage annotation."""
     figures = {

@@ -2,7 +2,8 @@
 
 Layout below the state directory (0700): `kubeconfig` (JSON, which is YAML: kubectl reads it), `pki/ca.crt`,
 `pki/client.pem` and `pki/serving.pem` (certificate and key, 0600), each with a `.json` of what the certificate
-says, `pki/*.next.key` while a request is under way, `pki/recovery.token`.
+says, `pki/*.next.key` while a request is under way, `pki/recovery.token`; `node.uid`; `leaving` while the box asks to
+leave.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class Store:
         self.kubeconfig = state / "kubeconfig"
         self.recovery = self.folder / "recovery.token"
         self.node_uid = state / "node.uid"
+        self.leaving = state / "leaving"  # there while the box has asked to leave: it outlives a restart
 
     def prepare(self) -> None:
         """Make the directories, closed to others."""
@@ -184,7 +186,7 @@ class Store:
 
     def forget(self) -> List[pathlib.Path]:
         """Remove every credential and what was known of our Node; returns what was removed."""
-        kept = (*sorted(self.folder.glob("*")), self.node_uid, self.kubeconfig)
+        kept = (*sorted(self.folder.glob("*")), self.node_uid, self.kubeconfig, self.leaving)
         gone = [path for path in kept if path.exists()]
         for path in gone:
             path.unlink()

@@ -13,7 +13,7 @@ import asyncio
 import json
 import logging
 import random
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import msgspec
 
@@ -122,16 +122,23 @@ class PodWatch:
 
     async def is_our_node(self) -> bool:
         """Whether the Node of our name is the one that we joined as. Raises ports.HubError."""
+        return await self.our_node() is not None
+
+    async def our_node(self) -> Optional[Dict[str, Any]]:
+        """The metadata of the Node that we joined as, as the hub has it now; None where it is gone, or another Node has
+        its name. Raises ports.HubError.
+        """
         try:
-            uid = json.loads(await self._client.request("GET", f"/api/v1/nodes/{self._node}"))["metadata"]["uid"]
+            found = json.loads(await self._client.request("GET", f"/api/v1/nodes/{self._node}"))["metadata"]
         except ports.NotFoundError:
             self.node_says = "the hub has no Node for this box; its work goes on"
-            return False
+            return None
+        uid = found["uid"]
         known = self._known_uid()
         self.node_says = "" if uid == known else f"the hub's Node is another one (uid {uid}); work goes on"
         if uid == known and self._behind:
             self.node_says = "the hub is older than what it told before (restored from a backup?); work goes on"
-        return bool(uid == known)
+        return dict(found) if uid == known else None
 
     # --- watch
 
