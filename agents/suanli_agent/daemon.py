@@ -19,7 +19,7 @@ from suanli_agent import face as face_module
 from suanli_agent import settings as settings_module
 from suanli_agent import state, tasks
 from suanli_agent.core import devices
-from suanli_agent.link import access, endpoints, link, pki, server
+from suanli_agent.link import access, endpoints, identity, link, pki, server
 from suanli_agent.link.node import wants_to_leave
 from suanli_agent.pods import manager, ports
 from suanli_agent.pods import settings as pods_settings
@@ -65,6 +65,7 @@ class Daemon:
         if hub is None:
             raise NotJoinedError(f"{self.store.kubeconfig} is not there: run `suanli-agent join` first")
         self.desired = state.Store(settings.state_path / "state.db")
+        self.desired.keep_for(identity.remembered_uid(self.store))
         self.link = link.Link(settings, self.store, hub, serving_changed=self._serve)
         self.runtime = runtime_client.Runtime(settings.runtime[len("unix://") :])
         self.pods: ports.Pods = manager.PodManager(

@@ -134,6 +134,18 @@ class Store:
         """A pod has no cards any more."""
         self._db.execute("DELETE FROM devices WHERE uid = ?", (uid,))
 
+    def keep_for(self, node: str) -> None:
+        """Begin empty where what is kept came for a Node with another uid than this: its pods are another hub's, or
+        those of a Node that is no more, and resourceVersions of two hubs do not compare. Empty: the uid is unknown.
+        """
+        known = self.fact("node")
+        if not node or node == known:
+            return
+        with self.together():
+            for table in ("pods", "statuses", "objects", "tokens", "devices") if known else ():
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own table names
+            self.put_fact("node", node)
+
     def fact(self, name: str) -> Optional[str]:
         """A fact that outlives the process, for instance the uid of our Node."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()

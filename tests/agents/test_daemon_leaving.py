@@ -1,4 +1,4 @@
-"""When a box may forget its hub: only while it asks to leave."""
+"""When a box may forget its hub: only while it asks to leave, and what it kept for one hub is not the next one's."""
 
 import asyncio
 from pathlib import Path
@@ -123,3 +123,17 @@ async def test_asking_again_while_the_hub_is_looked_at_counts(tmp_path: Path) ->
     await turns()
     assert store.leaving.exists()
     leaving.cancel()
+
+
+@pytest.mark.parametrize(("uid", "kept"), [("node-1", [b"{}"]), ("node-2", [])])
+async def test_another_hubs_pods_are_not_kept(tmp_path: Path, uid: str, kept: list[bytes]) -> None:
+    """A box that joined as another Node begins with nothing desired; who joins again as the same goes on."""
+    joined(tmp_path)
+    first = agent(tmp_path)
+    first.desired.put_pod("u", "default", "p", b"{}")
+    first.desired.put_object("Secret", "default", "s", b"1")
+    first.desired.close()
+    joined(tmp_path, uid)
+    again = agent(tmp_path).desired
+    assert again.pods() == kept
+    assert (again.object("Secret", "default", "s") is not None) is bool(kept)
