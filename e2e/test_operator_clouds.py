@@ -225,6 +225,28 @@ def test_what_is_in_a_cloud_goes_or_stays_as_the_policy_says(
     join_again(stage, work)
 
 
+@pytest.mark.parametrize("policy", ["Orphan", "Delete"])
+def test_a_job_begins_anew_only_where_its_cloud_took_it_along(stage: Stage, space: Namespace, policy: str) -> None:
+    """Its pods wait for a scheduler that does not come; one that was left there may run to its end unseen."""
+    like = [{"weight": 100, "require": [{"key": "cloud", "operator": "In", "values": ["east"]}]}]
+    pods = template(CONTAINER, restartPolicy="Never", schedulerName="nobody")
+    job = {"type": "Job", "job": {"completions": 2, "parallelism": 2}, "template": pods}
+    work = space.workload("once", {**job, "placement": {**only("east", "west"), "prefer": like}})
+    until(lambda: work.in_cloud(stage.east, "Job"), "the Job is in the east")
+    stage.city.patch_cloud("east", deletionPolicy=policy)
+    stage.city.remove_cloud("east")
+    try:
+        if policy == "Delete":
+            until(lambda: work.in_cloud(stage.west, "Job"), "the Job is in the west")
+        else:
+            work.until("Ready", "Unknown", "TargetRemoved")
+        there = [bool(work.in_cloud(cloud, "Job")) for cloud in (stage.east, stage.west)]
+        assert there == [policy == "Orphan", policy == "Delete"]
+    finally:
+        stage.city.join(stage.east)
+        stage.city.until_cloud("east", "True", "Connected", 120)
+
+
 def join_again(stage: Stage, work: Work) -> None:
     """The east, which is nobody's any more; what the workload has there is the operator's again."""
     assert not stage.east.api.exists("/api/v1/namespaces/suanli-system/configmaps/suanli-hub")

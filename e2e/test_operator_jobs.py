@@ -141,6 +141,17 @@ def test_a_job_that_runs_can_be_suspended(city: City, backend: Backend, space: N
         until(lambda: jobs(backend, work)[0]["spec"]["suspend"] == suspend, f"suspend: {suspend}")  # noqa: B023
 
 
+def test_a_job_that_runs_takes_another_parallelism(city: City, backend: Backend, space: Namespace) -> None:
+    work = space.workload("wider", held(backend, completions=4))
+    until(lambda: jobs(backend, work), "the Job is there")
+    (before,) = jobs(backend, work)
+    for parallelism in (3, 1):
+        work.patch(job={"parallelism": parallelism})
+        until(lambda: jobs(backend, work)[0]["spec"]["parallelism"] == parallelism, f"{parallelism}")  # noqa: B023
+    (after,) = jobs(backend, work)
+    assert (after["metadata"]["uid"], after["spec"]["completions"]) == (before["metadata"]["uid"], 4)
+
+
 def test_a_job_that_fails_is_reported_as_failed(city: City, backend: Backend, space: Namespace) -> None:
     """By its deadline, which ends a Job on simulated nodes as on real ones."""
     spec = held(backend, activeDeadlineSeconds=1, backoffLimit=0)

@@ -163,6 +163,16 @@ def test_deletion_leaves_nothing_behind(city: City, backend: Backend, space: Nam
     assert travelled(space, backend.cloud) == set()
 
 
+def test_labels_that_are_null_hinder_nothing(city: City, backend: Backend, space: Namespace) -> None:
+    """As charts write them that have none to give: an API server keeps them where the schema is open."""
+    pods = {**template(backend.container), "metadata": {"labels": None, "annotations": None}}
+    work = space.workload("bare", web(backend, 1, template=pods))
+    assert work.get()["spec"]["template"]["metadata"] == pods["metadata"]
+    work.until_ready()
+    work.delete()
+    work.until_gone()
+
+
 def test_a_finalizer_that_a_policy_gave_spares_a_write(city: City, backend: Backend, space: Namespace) -> None:
     """policies/workload-finalizer.yaml: nobody but who made the workload has written more than its status, and it goes
     when all that it had has gone.

@@ -99,6 +99,7 @@ LOCAL_TAKEN: Final = "LocalTaken"
 NAME_TAKEN: Final = "NameTaken"
 DEPENDENCY_MISSING: Final = "DependencyMissing"
 TEMPLATE_INVALID: Final = "TemplateInvalid"
+TARGET_REMOVED: Final = "TargetRemoved"
 
 # Why a node cannot take a replica. Each node is counted once, under the first that holds, in this order.
 TARGET_NOT_READY: Final = "TargetNotReady"

@@ -438,6 +438,9 @@ class TargetPlacement(Part, frozen=True):
     variant: Annotated[DnsLabel, Meta(description="Name of the build; default where the workload names none.")]
     replicas: Annotated[int, Meta(ge=0, description="Replicas given to this target.")] = 0
     ready_replicas: Annotated[int, Meta(ge=0, description="Replicas that are ready there.")] = 0
+    completions: Annotated[
+        int, Meta(ge=0, description="The part of a Job's completions that is to run there.")
+    ] = 0
     succeeded: Annotated[int, Meta(ge=0, description="Pods of a Job that succeeded there.")] = 0
     failed: Annotated[int, Meta(ge=0, description="Pods of a Job that failed there.")] = 0
 

@@ -196,6 +196,7 @@ class Demand(
     full: frozenset[str] = frozenset()  # targets whose scheduler calls this shape Unschedulable: nothing new there
     excluded: frozenset[str] = frozenset()  # draining: nothing new, and what is there is placed elsewhere
     held: frozenset[str] = frozenset()  # out of reach: nothing new, what is there stays and counts
+    closed: frozenset[str] = frozenset()  # not for what is new of this demand; what is there stays
 
 
 class Placement(msgspec.Struct, frozen=True, order=True, gc=False):

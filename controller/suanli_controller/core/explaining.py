@@ -110,6 +110,8 @@ def _target_state(target: fleet.Target, one: demand.Demand) -> int:
         return statics.CODE[names.TARGET_NOT_READY]
     if target.cordoned or target.ref in one.excluded:
         return statics.CODE[names.TARGET_CORDONED]
+    if target.ref in one.closed:
+        return statics.CODE[names.TARGET_EXCLUDED]
     return statics.OK
 
 

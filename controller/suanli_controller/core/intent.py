@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from suanli_controller.api import workload
-from suanli_controller.core import demand
+from suanli_controller.core import demand, objects
 from suanli_controller.core.workload_status import Place, Seen
 
 
@@ -67,3 +67,35 @@ def without_stuck(now: Intent, stuck: Mapping[Place, int]) -> Intent:
     """Take back replicas whose pods the target's scheduler could not bind: they run nowhere, nothing is lost."""
     reduced = {place: count - stuck.get(place, 0) for place, count in now.wished.items()}
     return Intent({place: count for place, count in reduced.items() if count > 0}, now.leaving)
+
+
+# --- Jobs: where one has begun, there it stays
+
+
+def load_job(status: workload.ComputeWorkloadStatus, seen: Mapping[Place, Seen]) -> Intent:
+    """As `load`; but a Job never waits to leave, where it would run twice. One that runs though no status says so, as
+    after a hub came back from a backup, has begun there.
+    """
+    wished = load(status, seen).wished
+    return Intent(wished or {place: each.replicas for place, each in seen.items() if each.replicas})
+
+
+def revise_job(before: Intent, current: Mapping[Place, int], decision: demand.Decision) -> Intent:
+    """Take in a decision on a Job, which was asked for with `current`: it takes no place away."""
+    stays, counts = {**before.wished, **current}, decision.counts()
+    wished = {place: max(stays.get(place, 0), counts.get(place, 0)) for place in sorted({*stays, *counts})}
+    return Intent({place: count for place, count in wished.items() if count})
+
+
+def without(now: Intent, places: Collection[Place]) -> Intent:
+    """Take back whole places, of which nothing has run or nothing is left."""
+    return Intent({place: count for place, count in now.wished.items() if place not in places}, now.leaving)
+
+
+def shrunk(wished: Mapping[Place, int], most: int) -> dict[Place, int]:
+    """At most so many pods at a time, taken away in proportion; one stays in each place, to finish what is there."""
+    places = sorted(wished)
+    if sum(wished.values()) <= most:
+        return dict(wished)
+    rest = objects.completions_of(max(0, most - len(places)), [wished[place] - 1 for place in places])
+    return {place: 1 + more for place, more in zip(places, rest, strict=True)}

@@ -105,7 +105,7 @@ def _unchanged(one: demand.Demand, wrong: str) -> demand.Decision:
 
 
 def _has_history(where: fleet.Fleet, one: demand.Demand) -> bool:
-    return bool(one.current or one.full or one.excluded or one.held or where.assumed.places(one.key))
+    return bool(one.current or one.full or one.excluded or one.held or one.closed or where.assumed.places(one.key))
 
 
 def _single(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> demand.Decision:

@@ -263,9 +263,9 @@ class Filling:
 
 def closed_targets(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> columns.Mask:
     """By target: it takes nothing new for this demand."""
-    if not (one.full or one.excluded or one.held):
+    shut = one.full | one.excluded | one.held | one.closed
+    if not shut:
         return known.statics.shut
-    shut = one.full | one.excluded | one.held
     return known.statics.shut | np.array([target.ref in shut for target in where.targets], np.bool_)
 
 

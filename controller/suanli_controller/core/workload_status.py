@@ -61,6 +61,9 @@ class Report:
     silent: frozenset[str] = frozenset()  # targets that do not answer: what they run is as last seen
     template_changed: bool = False  # of a Job that runs already
     done: Collection[Place] = ()  # shares of a Job that are on record as done, though they may be gone
+    completions: Mapping[Place, int] = field(default_factory=dict)  # of a Job, what is to run in each place
+    removed: Collection[str] = ()  # targets that are known no more, and may run their part of a Job still
+    stuck: Mapping[Place, int] = field(default_factory=dict)  # pods of a Job that its target cannot bind
 
 
 def status_of(item: workload.ComputeWorkload, report: Report, now: dt.datetime) -> workload.ComputeWorkloadStatus:
@@ -103,6 +106,7 @@ def _placements(item: workload.ComputeWorkload, report: Report) -> list[workload
                 variant=place[1],
                 replicas=report.wished.get(place, 0),
                 ready_replicas=seen.ready,
+                completions=report.completions.get(place, 0),
                 succeeded=seen.succeeded,
                 failed=seen.failed,
             )
@@ -220,10 +224,16 @@ def _finished(
     ends = [_share_end(report, place) for place in report.wished]
     if names.FAILED in ends:
         return conditions.make(names.FAILED, "True", "JobFailed", "a Job failed; see status.placements")
-    if ends and all(end == names.COMPLETE for end in ends):
+    if ends and all(end == names.COMPLETE for end in ends) and not _unplaced_completions(item, report):
         done = sum(each.succeeded for each in placements)
         return conditions.make(names.COMPLETE, "True", "JobComplete", f"{done} pods succeeded")
     return None
+
+
+def _unplaced_completions(item: workload.ComputeWorkload, report: Report) -> bool:
+    """Whether a part of a divided Job waits for a place: the target that had it is gone."""
+    placed = sum(report.completions.values())
+    return item.spec.job is not None and 0 < placed < item.spec.job.completions
 
 
 def _share_end(report: Report, place: Place) -> str:
@@ -237,9 +247,20 @@ def _job_ready(item: workload.ComputeWorkload, finished: meta.Condition | None, 
         return conditions.make(names.READY, "True", "JobComplete", finished.message)
     if finished is not None:
         return conditions.make(names.READY, "False", "JobFailed", finished.message)
-    return _hindrance(item, report) or conditions.make(
-        names.READY, "False", "JobRunning", "the Job has not finished"
-    )
+    if report.removed:
+        gone = ", ".join(sorted(report.removed)[:8])
+        message = (
+            f"{gone}: removed without its objects, and may run the Job to its end unseen; delete the workload and "
+            "make a new one to run it elsewhere"
+        )
+        return conditions.make(names.READY, "Unknown", names.TARGET_REMOVED, message)
+    if (hindrance := _hindrance(item, report)) is not None:
+        return hindrance
+    if report.stuck:
+        (target, _), count = min(report.stuck.items())
+        message = f"{target} cannot bind {count} pods of the Job, which has begun there"
+        return conditions.make(names.READY, "False", names.TARGET_FULL, message)
+    return conditions.make(names.READY, "False", "JobRunning", "the Job has not finished")
 
 
 def is_finished(item: workload.ComputeWorkload) -> bool:

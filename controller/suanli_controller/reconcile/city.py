@@ -141,6 +141,7 @@ class City:
         ] = {}  # namespace -> uid -> what it names
         self.workloads_known = False  # every workload was read when we began: what none names can go
         self.waiting: set[str] = set()  # keys of workloads that more room or other nodes would change
+        self.cleared: set[str] = set()  # Clouds that were removed with all that they had of ours
         self.local = ""  # the Cloud that is the hub's own ordinary nodes, Cloud/NAME
         self._bound: dict[str, _Bound] = {}  # pod uid -> where it is counted
         self._early: dict[str, set[str]] = {}  # node of the hub that is not known yet -> keys of pods on it
@@ -220,6 +221,7 @@ class City:
         if state is None:
             state = TargetState(target, at, profiles, hardware.Reader(target.ref, profiles))
             self.targets[target.ref] = state
+            self.cleared.discard(target.ref)
         elif not known:
             state.reader = hardware.Reader(target.ref, profiles)
         if state.target != target:  # an equal one stays the same: what was made from it holds

@@ -294,6 +294,8 @@ class Clouds:
             return False
         left = await clearing.clear(there.api, self.city.hub_uid)
         log.info("deleting what is ours in a cloud", cloud=item.metadata.name, left=left)
+        if not left:
+            self.city.cleared.add(ref)
         return left == 0
 
     async def _is_anothers(self, item: cloud.Cloud, there: cluster.Cluster | None) -> bool:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -80,10 +81,25 @@ def stuck(here: city.City, uid: str, now: dt.datetime) -> tuple[dict[Place, int]
 
 def _unbound(here: city.City, there: cluster.Cluster, uid: str) -> Iterator[tuple[Place, dt.datetime]]:
     for pod in there.pods_of(uid):
-        since, labels = unschedulable_since(pod), pod.metadata.labels
-        target = target_at(here, there.ref, labels.get(names.PLACED_SITE_LABEL, ""))
-        if since is not None and target:
-            yield (target, labels.get(names.VARIANT_LABEL, "")), since
+        since, place = unschedulable_since(pod), _place_of(here, there, pod)
+        if since is not None and place[0]:
+            yield place, since
+
+
+def _place_of(here: city.City, there: cluster.Cluster, pod: core_v1.Pod) -> Place:
+    labels = pod.metadata.labels
+    target = target_at(here, there.ref, labels.get(names.PLACED_SITE_LABEL, ""))
+    return target, labels.get(names.VARIANT_LABEL, "")
+
+
+def bound(here: city.City, uid: str) -> set[Place]:
+    """The places that have pods of a workload on their nodes."""
+    return {
+        _place_of(here, each.there, pod)
+        for each in here.carriers.values()
+        for pod in each.there.pods_of(uid)
+        if pod.spec.node_name
+    }
 
 
 def unschedulable_since(pod: core_v1.Pod) -> dt.datetime | None:
@@ -122,8 +138,21 @@ def report(here: city.City, record: Record) -> workload_status.Report:
         problems=problems(here, record.uid),
         silent=silent(here, standing),
         template_changed=_template_changed(here, record),
-        done={place for place in standing if record.has_ended(place)} if record.is_job else (),
+        **(_of_job(here, record, found) if record.is_job else {}),
     )
+
+
+def _of_job(here: city.City, record: Record, found: Mapping[Place, Seen]) -> dict[str, Any]:
+    """What only a Job's status tells."""
+    wished = record.given.wished if record.given else {}
+    done = {place for place in wished if record.has_ended(place)}
+    unbound, _ = stuck(here, record.uid, dt.datetime.now(dt.UTC))
+    return {
+        "done": done,
+        "completions": record.completions,
+        "removed": {place[0] for place in wished if place[0] not in here.targets and place not in {*found, *done}},
+        "stuck": {place: count for place, count in unbound.items() if place in wished},
+    }
 
 
 def _template_changed(here: city.City, record: Record) -> bool:

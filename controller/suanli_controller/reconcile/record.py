@@ -87,15 +87,44 @@ class Record:
         return self.checked == self.basis and self.has_finalizer
 
     @property
-    def is_placeable(self) -> bool:
-        """Whether a decision may be taken now."""
+    def is_live(self) -> bool:
+        """Whether it is to run now, placed or not."""
         if self.is_deleting or not self.is_prepared or self.ask is None or self.invalid or self.item.spec.suspend:
             return False
-        return not (self.is_job and (workload_status.is_finished(self.item) or self._has_begun))
+        return not (self.is_job and workload_status.is_finished(self.item))
 
     @property
-    def _has_begun(self) -> bool:
-        return self.given is not None and bool(self.given.wished)
+    def is_placeable(self) -> bool:
+        """Whether a decision may be taken now."""
+        return self.is_live and not (self.is_job and self._is_whole)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all of a Job has its place, and runs as many pods at a time as it should."""
+        wished = self.given.wished if self.given else {}
+        if not wished or self.unplaced_completions or (self.decision is not None and self.decision.unplaced):
+            return False
+        return sum(wished.values()) == max(rules.replicas_of(self.item), len(wished))
+
+    @property
+    def completions(self) -> Mapping[workload_status.Place, int]:
+        """A Job's, by place: those on record stay as they are, for an object's cannot be changed; the rest is shared
+        out by pods at a time.
+        """
+        job, wished = self.item.spec.job, self.given.wished if self.given else {}
+        if job is None:
+            return {}
+        written = {(each.target, each.variant): each.completions for each in self.item.status.placements}
+        fixed = {place: written[place] for place in wished if written.get(place)}
+        new = sorted(wished.keys() - fixed.keys())
+        rest = max(0, job.completions - sum(fixed.values()))
+        return fixed | dict(zip(new, objects.completions_of(rest, [wished[place] for place in new]), strict=True))
+
+    @property
+    def unplaced_completions(self) -> int:
+        """Those of a Job that no place is to run."""
+        job = self.item.spec.job
+        return max(0, job.completions - sum(self.completions.values())) if job else 0
 
     @property
     def is_written(self) -> bool:
@@ -109,12 +138,9 @@ class Record:
         """What the workload has in one place, of all that stands."""
         standing: Mapping[workload_status.Place, int] = self.given.standing if self.given else {}
         replicas = standing.get(place, 0)
-        job = self.item.spec.job
-        if job is None:
-            return objects.Share(*place, replicas if self.item.spec.type == "Deployment" else 0)
-        places = sorted(standing)
-        shares = objects.completions_of(job.completions, [standing[each] for each in places])
-        return objects.Share(*place, replicas, shares[places.index(place)])
+        if self.item.spec.type == "DaemonSet":
+            replicas = 0
+        return objects.Share(*place, replicas, self.completions.get(place, 0))
 
     def has_ended(self, place: workload_status.Place) -> bool:
         """Whether a Job's share is on record as done: it is not made again, though others still run."""

@@ -18,7 +18,7 @@ import structlog
 from suanli_controller.api import algorithm, core_v1, names, template, workload
 from suanli_controller.core import conditions, demand, intent, objects, placement, rules, standing, workload_status
 from suanli_controller.kube import errors, events, informer, kinds, resources
-from suanli_controller.reconcile import city, copies, dry_run, observation, wishes, writing
+from suanli_controller.reconcile import city, copies, dry_run, jobs, observation, wishes, writing
 from suanli_controller.reconcile.record import Record
 
 log = structlog.get_logger(__name__)
@@ -126,7 +126,10 @@ class Workloads:
     def decide(self, keys: Iterable[str]) -> list[str]:
         """Observe every workload of a batch and place those that can be; returns the keys that remain."""
         batch = [key for key in keys if self._observe(key)]
-        ripe = [self.records[key] for key in batch if self.records[key].is_placeable]
+        live = [record for record in map(self.records.__getitem__, batch) if record.is_live]
+        for record in live:
+            self._take_back(record)
+        ripe = [record for record in live if record.is_placeable]
         fleet = self.city.fleet
         asked = [
             (record, one)
@@ -136,7 +139,7 @@ class Workloads:
         decisions = placement.place(fleet, [one for _, one in asked]) if asked else []
         for (record, one), decision in zip(asked, decisions, strict=True):
             record.answer = standing.answer(fleet, one, decision)
-            self._take_in(record, decision)
+            self._take_in(record, one, decision)
         return batch
 
     def _observe(self, key: str) -> bool:
@@ -156,7 +159,8 @@ class Workloads:
             self.city.keys[record.uid] = key
         record.take(item, self.algorithms.get, self.strategy)
         if record.given is None:
-            record.given = intent.load(item.status, observation.seen(self.city, record.uid))
+            load = intent.load_job if record.is_job else intent.load
+            record.given = load(item.status, observation.seen(self.city, record.uid))
         self._doubt_refusal(record)
         is_new = record.checked != record.basis and not (record.invalid or record.is_deleting)
         if is_new and self.checks.has_accepted(record.built):
@@ -181,11 +185,10 @@ class Workloads:
 
     def _demand(self, record: Record) -> demand.Demand:
         assert record.ask is not None and record.given is not None  # noqa: S101, PT018  # is_placeable saw to it
-        self._take_back_stuck(record)
         now = time.monotonic()
         if rest := [until - now for until in record.full.values() if until > now]:
             self.city.workloads.add_after(record.key, min(rest))  # room may have come back there
-        return demand.Demand(
+        one = demand.Demand(
             key=record.uid,
             ask=record.ask,
             replicas=rules.replicas_of(record.item),
@@ -199,6 +202,23 @@ class Workloads:
             excluded=frozenset() if record.is_job else observation.draining(self.city),
             held=observation.silent(self.city, record.given.wished),
         )
+        return self._of_begun_job(record, one) if record.is_job and record.given.wished else one
+
+    def _of_begun_job(self, record: Record, one: demand.Demand) -> demand.Demand:
+        """It grows only where it is, and what has no place goes elsewhere: the completions of what runs are fixed."""
+        wished = record.given.wished if record.given else {}
+        has = frozenset(target for target, _ in wished)
+        total, unseen = sum(wished.values()), sum(wished.values()) - sum(one.current.values())
+        if left := record.unplaced_completions:
+            more = min(left, max(1, one.replicas - total))
+            return msgspec.structs.replace(one, replicas=total - unseen + more, closed=has)
+        wanted = max(one.replicas - unseen, len(one.current))
+        return msgspec.structs.replace(
+            one,
+            replicas=wanted,
+            current=intent.shrunk(one.current, wanted),
+            closed=frozenset(self.city.targets) - has,
+        )
 
     def _priority(self, name: str) -> int:
         if name:
@@ -207,23 +227,33 @@ class Workloads:
             found = next((each for each in self.priorities.objects.values() if each.global_default), None)
         return found.value if found else 0
 
-    def _take_back_stuck(self, record: Record) -> None:
-        """A target whose scheduler cannot bind our pods is full for them; their replicas are placed anew."""
+    def _take_back(self, record: Record) -> None:
+        """What its target cannot bind, and of a Job what is gone with its target, is placed anew."""
+        assert record.given is not None  # noqa: S101  # `_observe` saw to it
+        if record.is_job and (lost := jobs.lost(self.city, record)):
+            record.given = intent.without(record.given, lost)
+            for target, _ in lost:
+                self._say(record, "Warning", names.TARGET_REMOVED, f"{target} is gone with its part of the Job")
         stuck, next_in = observation.stuck(self.city, record.uid, dt.datetime.now(dt.UTC))
         if next_in is not None:
             self.city.workloads.add_after(record.key, next_in)
         now = time.monotonic()
         fresh = {place: count for place, count in stuck.items() if record.full.get(place[0], 0.0) < now}
-        if not fresh or record.given is None:
+        if not fresh:
             return
         record.full |= {target: now + FULL_SECONDS for target, _ in fresh}
-        record.given = intent.without_stuck(record.given, fresh)
+        if record.is_job:
+            record.given = intent.without(record.given, jobs.never_began(self.city, record, fresh))
+        else:
+            record.given = intent.without_stuck(record.given, fresh)
         for (target, _), count in fresh.items():
             self._say(record, "Warning", names.TARGET_FULL, f"{target} cannot bind {count} pods")
 
-    def _take_in(self, record: Record, decision: demand.Decision) -> None:
+    def _take_in(self, record: Record, one: demand.Demand, decision: demand.Decision) -> None:
         assert record.given is not None  # noqa: S101  # is_placeable saw to it
-        if not decision.invalid:
+        if not decision.invalid and record.is_job:
+            record.given = intent.revise_job(record.given, one.current, decision)
+        elif not decision.invalid:
             record.given = intent.revise(record.given, decision)
         assert record.ask is not None  # noqa: S101  # is_placeable saw to it
         hopes = decision.unplaced or record.item.spec.type == "DaemonSet" or record.ask.max_rtt_microseconds

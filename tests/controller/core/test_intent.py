@@ -81,6 +81,12 @@ def test_of_a_status_that_was_cut_short_the_clusters_tell_the_rest() -> None:
     assert intent.load(status({A: 3}, omitted=1), ready(a=3, b=2)) == Intent({A: 3, B: 2})
 
 
+def test_a_job_waits_nowhere_to_leave_and_has_begun_where_it_runs() -> None:
+    """It would run twice."""
+    assert intent.load_job(status({A: 3}), ready(a=4, b=2)) == Intent({A: 3})
+    assert intent.load_job(status({}), ready(b=2)) == Intent({B: 2})
+
+
 COUNTS = st.dictionaries(st.sampled_from([A, B, C]), st.integers(1, 4))
 
 
@@ -114,3 +120,18 @@ def test_settling_twice_is_settling_once(wished: Counts, up: Counts) -> None:
     seen = {place: Seen(replicas=count, ready=count) for place, count in up.items()}
     once = intent.settle(Intent(wished, {A: 5}), None, seen, ())
     assert intent.settle(once, None, seen, ()) == once
+
+
+@given(COUNTS, COUNTS, COUNTS)
+def test_a_decision_takes_no_place_of_a_job_away(before: Counts, current: Counts, after: Counts) -> None:
+    revised = intent.revise_job(Intent(before), current, decision(after))
+    assert {*before, *current, *after} == set(revised.wished)
+    assert all(revised.wished[place] >= count for place, count in (current | after).items() if place in current)
+    assert not revised.leaving
+
+
+@given(COUNTS, st.integers(1, 20))
+def test_a_job_with_fewer_pods_at_a_time_keeps_one_in_each_place(wished: Counts, most: int) -> None:
+    less = intent.shrunk(wished, most)
+    assert sum(less.values()) == min(sum(wished.values()), max(most, len(wished)))
+    assert all(1 <= less[place] <= count for place, count in wished.items())

@@ -157,6 +157,13 @@ def test_a_share_that_is_on_record_as_done_and_gone_does_not_keep_the_job_from_c
     assert says(found, "Complete") == ("True", "JobComplete")
 
 
+def test_a_job_is_not_complete_while_a_part_of_it_has_no_place() -> None:
+    found = status(works.job(), wished={A: 2}, seen={A: done()}, completions={A: 3})
+    assert conditions.get(found.conditions, "Complete") is None
+    found = status(works.job(), wished={A: 2}, seen={A: done()}, completions={A: 8})
+    assert says(found, "Complete") == ("True", "JobComplete")
+
+
 def test_a_changed_job_template_is_told_beside_all_else() -> None:
     found = status(works.job(), wished={A: 2}, seen={A: Seen(2)}, template_changed=True)
     assert says(found, "TemplateImmutable") == ("True", "JobExists")

@@ -1,0 +1,246 @@
+"""A Job runs once, where it has begun: it is placed anew only where nothing of it ran, or nothing of it is left."""
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+import pytest
+from tests import bare_city, works
+
+from suanli_controller.api import core_v1, names, workload
+from suanli_controller.core import conditions, fleet, workload_status
+from suanli_controller.kube import informer, kinds
+from suanli_controller.reconcile import carrier, city, cluster, dry_run, observation
+from suanli_controller.reconcile import workload as workloads
+
+KEY = "office/sum"
+A, B, C = (("Cloud/a", "default"), ("Cloud/b", "default"), ("Cloud/c", "default"))
+OURS = {names.WORKLOAD_UID_LABEL: "uid-1", names.VARIANT_LABEL: "default", names.HUB_UID_LABEL: "hub"}
+NOW = dt.datetime.now(dt.UTC)
+
+
+class Stage:
+    """An operator without a hub, and clouds of one node each; one workload, a Job of half cores."""
+
+    def __init__(self, *clouds: str, cores: int = 8) -> None:
+        self.city = bare_city.made()
+        hub: Any = bare_city.Judge()
+        self.city.hub = hub
+        for name in clouds:
+            self.add_cloud(f"Cloud/{name}", cores)
+        priorities = cluster.Cluster(city.HUB, hub, "hub", self.city).priority_classes
+        self.all = workloads.Workloads(
+            self.city,
+            informer.Informer(hub, kinds.WORKLOADS),
+            priorities,
+            informer.Informer(hub, kinds.ALGORITHMS),
+        )
+        self.all.checks = dry_run.Checks(hub, "hub")
+        self.version = 7
+        self.said: list[str] = []
+        recorder: Any = self
+        self.city.recorder = recorder
+
+    def record(self, _about: Any, _kind: str, reason: str, _message: str) -> None:
+        """Stands in for events.Recorder."""
+        self.said.append(reason)
+
+    def add_cloud(self, ref: str, cores: int) -> None:
+        there = cluster.Cluster(ref, self.city.hub, "hub", self.city)
+        none: Any = lambda *_: None  # noqa: E731
+        self.city.carriers[ref] = carrier.Carrier(there, self.city.sources, "hub", none, none)
+        self.city.set_target(fleet.Target(ref, clearance="Core"), ref)
+        amounts = {"cpu": str(cores), "memory": "64Gi", "pods": "100"}
+        status = {"allocatable": amounts, "capacity": amounts, "conditions": [{"type": "Ready", "status": "True"}]}
+        node = {"metadata": {"name": "n", "resourceVersion": "1"}, "status": status}
+        there.nodes._put(msgspec.convert(node, core_v1.Node))
+        for each in there.informers:
+            each.synced.set()
+        there.link.asked = True
+
+    def there(self, place: workload_status.Place) -> cluster.Cluster:
+        return self.city.carriers[place[0]].there
+
+    async def apply(self, divide: bool = False, **job: int) -> None:
+        """The Job is made or changed, decided and written down."""
+        self.version += 1
+        before = self.all.records[KEY].item if KEY in self.all.records else None
+        spec: dict[str, Any] = {"placement": {"divide": "Capacity"}} if divide else {}
+        made = works.work("sum", type="Job", job={"completions": 8, "parallelism": 4, **job}, **spec)
+        head = msgspec.structs.replace(
+            made.metadata,
+            generation=self.version,
+            resource_version=str(self.version),
+            finalizers=[names.WORKLOAD_FINALIZER],
+        )
+        status = before.status if before else made.status
+        self.all.items._put(msgspec.structs.replace(made, metadata=head, status=status))
+        self.all._observe(KEY)
+        await self.all._prepare(self.all.records[KEY])
+        self.look()
+
+    def look(self) -> workload.ComputeWorkloadStatus:
+        """Decide, and write the status down."""
+        assert self.all._decided([KEY]) == [KEY]
+        record = self.all.records[KEY]
+        report = observation.report(self.city, record)
+        status = workload_status.status_of(record.built, report, NOW)
+        self.version += 1
+        head = msgspec.structs.replace(record.item.metadata, resource_version=str(self.version))
+        record.item = msgspec.structs.replace(record.item, metadata=head, status=status)
+        self.all.items._put(record.item)
+        return status
+
+    def restart(self) -> None:
+        """What is not in a status is forgotten."""
+        record = self.all.records[KEY]
+        record.given = record.answer = None
+
+    def run(self, place: workload_status.Place, **status: int) -> None:
+        """The Job is in a cloud, as its place asks for."""
+        self.version += 1
+        made = msgspec.convert({"spec": {"parallelism": 1}}, core_v1.Job)
+        head = msgspec.structs.replace(
+            made.metadata, name="sum-default", namespace="office", labels=OURS, resource_version=str(self.version)
+        )
+        told = msgspec.convert(status, core_v1.JobStatus)
+        self.there(place).owned["Job"]._put(msgspec.structs.replace(made, metadata=head, status=told))
+
+    def pod(self, place: workload_status.Place, name: str, *, bound: bool) -> None:
+        """A pod of the Job, on its node or without one for long enough."""
+        since = (NOW - dt.timedelta(minutes=5)).isoformat()
+        said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "lastTransitionTime": since}
+        whole = {
+            "metadata": {"name": name, "namespace": "office", "uid": name, "labels": OURS, "resourceVersion": "1"},
+            "spec": {"nodeName": "n"} if bound else {},
+            "status": {} if bound else {"conditions": [said]},
+        }
+        self.there(place).pods._put(msgspec.convert(whole, core_v1.Pod))
+
+    async def remove(self, place: workload_status.Place, *, emptied: bool) -> None:
+        """The Cloud goes, as its deletionPolicy says."""
+        del self.city.carriers[place[0]]
+        self.city.remove_target(place[0])
+        if emptied:
+            self.city.cleared.add(place[0])
+
+    @property
+    def placed(self) -> dict[workload_status.Place, tuple[int, int]]:
+        """By place: pods at a time, and completions."""
+        status = self.all.records[KEY].item.status
+        return {(each.target, each.variant): (each.replicas, each.completions) for each in status.placements}
+
+
+def ready(status: workload.ComputeWorkloadStatus) -> tuple[str, str]:
+    found = conditions.get(status.conditions, names.READY)
+    assert found is not None
+    return found.status, found.reason
+
+
+async def test_a_job_that_runs_takes_another_number_of_pods_at_a_time() -> None:
+    stage = Stage("a", "b")
+    await stage.apply()
+    stage.run(A)
+    for parallelism in (6, 2, 8):
+        await stage.apply(parallelism=parallelism)
+        assert stage.placed == {A: (parallelism, 8)}
+
+
+async def test_a_job_grows_only_where_it_is_and_as_far_as_there_is_room() -> None:
+    stage = Stage("a", "b", cores=3)
+    await stage.apply()
+    await stage.apply(parallelism=8)
+    assert stage.placed == {A: (6, 8)}
+    status = stage.look()
+    assert status.unplaced is not None
+    reasons = {each.reason for each in status.unplaced.reasons}
+    assert (status.unplaced.replicas, reasons) == (2, {"TargetExcluded", "InsufficientCpu"})
+    stage.restart()
+    assert stage.look() == status
+
+
+async def test_the_shares_of_a_divided_job_are_fixed_and_its_pods_at_a_time_follow_in_proportion() -> None:
+    stage = Stage("a", "b")
+    await stage.apply(divide=True, parallelism=8)
+    assert stage.placed == {A: (4, 4), B: (4, 4)}
+    for parallelism, each in ((4, 2), (1, 1), (6, 3)):
+        await stage.apply(divide=True, parallelism=parallelism)
+        stage.restart()
+        stage.look()
+        assert stage.placed == {A: (each, 4), B: (each, 4)}
+
+
+async def test_a_job_that_went_with_its_cloud_begins_anew() -> None:
+    stage = Stage("a", "b")
+    await stage.apply()
+    stage.run(A, succeeded=3)
+    await stage.remove(A, emptied=True)
+    stage.look()
+    assert stage.placed == {B: (4, 8)}
+
+
+async def test_a_job_that_a_removed_cloud_keeps_is_not_run_twice_and_says_so() -> None:
+    """deletionPolicy: Orphan leaves it there, where it may run to its end."""
+    stage = Stage("a", "b")
+    await stage.apply()
+    stage.run(A)
+    stage.look()
+    await stage.remove(A, emptied=False)
+    for _ in range(2):
+        assert ready(stage.look()) == ("Unknown", "TargetRemoved")
+        assert stage.placed == {A: (4, 8)}
+        stage.restart()
+    stage.add_cloud("Cloud/a", cores=8)
+    assert ready(stage.look()) == ("False", "JobRunning")
+
+
+async def test_a_job_is_waited_for_until_it_is_gone_from_its_cloud() -> None:
+    stage = Stage("a", "b")
+    await stage.apply()
+    stage.run(A)
+    stage.city.remove_target(A[0])
+    stage.city.cleared.add(A[0])
+    stage.look()
+    assert stage.placed == {A: (4, 8)}
+    stage.there(A).owned["Job"]._remove("office/sum-default")
+    stage.look()
+    assert stage.placed == {B: (4, 8)}
+
+
+@pytest.mark.parametrize(("succeeded", "expected"), [(3, {B: (4, 4), C: (4, 4)}), (4, {A: (4, 4), B: (4, 4)})])
+async def test_the_lost_share_of_a_divided_job_goes_where_none_of_it_is(
+    succeeded: int, expected: dict[workload_status.Place, tuple[int, int]]
+) -> None:
+    """Unless it is on record as done: then it is not run again."""
+    stage = Stage("a", "b")
+    await stage.apply(divide=True, parallelism=8)
+    stage.add_cloud("Cloud/c", cores=8)
+    stage.run(A, succeeded=succeeded)
+    stage.run(B)
+    stage.look()
+    await stage.remove(A, emptied=True)
+    stage.look()
+    assert stage.placed == expected
+
+
+async def test_a_job_of_which_no_pod_was_ever_bound_is_placed_anew() -> None:
+    stage = Stage("a", "b")
+    await stage.apply()
+    stage.run(A)
+    stage.pod(A, "one", bound=False)
+    status = stage.look()
+    assert {place: counts for place, counts in stage.placed.items() if counts[0]} == {B: (4, 8)}
+    assert ready(status) == ("False", "JobRunning")
+    assert stage.all.records[KEY].is_written
+
+
+@pytest.mark.parametrize(("bound", "counts"), [(True, {}), (False, {"failed": 1}), (False, {"succeeded": 1})])
+async def test_a_job_that_has_begun_stays_in_a_full_cloud_and_says_so(bound: bool, counts: dict[str, int]) -> None:
+    stage = Stage("a", "b")
+    await stage.apply()
+    stage.run(A, **counts)
+    stage.pod(A, "one", bound=False)
+    if bound:
+        stage.pod(A, "two", bound=True)
+    assert ready(stage.look()) == ("False", "TargetFull")
+    assert stage.placed == {A: (4, 8)}
