@@ -67,7 +67,7 @@ test-long: system-packages tools page ## what waits for minutes: long outages, s
 	$(PYTEST) -m long --timeout 3600 tests e2e
 
 .PHONY: test-kind
-test-kind: setup ## the operator's end-to-end tests on two kind clusters: needs Docker
+test-kind: tools ## the operator's end-to-end tests on two kind clusters of Kubernetes 1.36: needs Docker
 	$(PYTEST) --clusters kind --timeout 1800 e2e
 
 .PHONY: demo

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import suanli_containerd as sc
-from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, controller, kind
+from suanli_clusters import KWOK, SCHEDULER, Cluster, Clusters, Options, ToolsError, controller, kind
 from suanli_clusters.backend import Backend, Need, Simulated
 from suanli_controller.kube import client, resources
 from suanli_operator import City
@@ -79,7 +79,11 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         return
     if reason := kind.why_not():
         pytest.skip(f"kind: {reason}")
-    with kind.clusters() as started:
+    try:
+        chosen = kind.choose()
+    except ToolsError as error:
+        pytest.exit(f"kind: {error}", returncode=1)  # once, not for each test
+    with kind.clusters(chosen) as started:
         yield started
 
 

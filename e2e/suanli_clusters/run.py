@@ -89,3 +89,14 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def cleanup() -> Iterator[contextlib.ExitStack]:
+    """A stack of what is to be done at the end of the block, all of it, whatever signals come meanwhile."""
+    stack = contextlib.ExitStack()
+    try:
+        yield stack
+    finally:
+        with uninterrupted():
+            stack.close()
