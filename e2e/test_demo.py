@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from suanli_clusters import processes
+from demo import __main__ as demo_program
+from suanli_clusters import processes, until
 
 E2E = Path(__file__).parent
 STAYS = "Ctrl-C ends the demo"
@@ -74,6 +75,15 @@ def test_a_build_for_armv82_keeps_off_phytium(shown: str) -> None:
 def test_what_fits_nowhere_says_which_nodes_are_ruled_out_by_what(shown: str) -> None:
     reasons = "ArchitectureMismatch on 24, PageSizeMismatch on 32, AcceleratorMismatch on 8"
     assert f"2 not placed; nodes ruled out: {reasons}" in story(shown, "training")
+
+
+def test_a_wait_that_lasts_too_long_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo_program, "run", lambda _: until(lambda: False, "the nodes of rencheng", 0))
+    monkeypatch.setattr(sys, "argv", ["demo"])
+    assert demo_program.main() == 1
+    assert "demo: it took too long: the nodes of rencheng: not within 0 s" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_it_and_leaves_nothing(demo: "subprocess.Popen[str]", shown: str) -> None:

@@ -1,5 +1,6 @@
 """`suanli-controller explain` over real clusters: it reads them all, changes nothing, and the controller agrees."""
 
+import base64
 import functools
 import json
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from suanli_clusters import Cluster, Clusters, Options, SimulatedNode, controller, fleet, until
 from suanli_operator import City, template
@@ -224,7 +226,7 @@ def test_the_controller_does_what_was_said(city: City, hub: Cluster, core: Clust
     """Explained before the controller has seen it, and again when it runs: the same places, now standing."""
     wished = manifest("agreed", replicas=3, template=template({"image": "busybox"}))
     said = told(city, "-f", "-", stdin=wished)
-    with controller.Operator(clusters, hub), city.namespace("agreed") as space:
+    with controller.Operator(clusters, hub) as operator, city.namespace("agreed") as space:
         work = space.workload("agreed", wished["spec"])
         work.until_ready()
         places = {(each["target"], each["variant"]): each["replicas"] for each in said["placements"]}
@@ -237,3 +239,30 @@ def test_the_controller_does_what_was_said(city: City, hub: Cluster, core: Clust
         more = told(city, "-f", "-", stdin=grown)
         assert [(each["replicas"], each["standing"]) for each in more["placements"]] == [(4, 3)]
         assert work.placements() == places
+        city.until_cloud("lost", "Unknown", "Unreachable")
+        assert_no_credential_is_told(hub, operator)
+
+
+def assert_no_credential_is_told(hub: Cluster, operator: controller.Operator) -> None:
+    """In the operator's log, in Events or in the status of Clouds, one of which is out of its reach."""
+    events = until(lambda: hub.api.items("/apis/events.k8s.io/v1/events"), "Events of decisions")
+    clouds = hub.api.items("/apis/suanli.io/v1alpha1/clouds")
+    shown = {"log": operator.log.read_text(), "Events": json.dumps(events), "Clouds": json.dumps(clouds)}
+    assert "leading" in shown["log"]
+    assert "Unreachable" in shown["Clouds"]
+    known = credentials(hub)
+    assert {"token", "client-key-data", "client-certificate-data", "kubeconfig"} <= {what for what, _ in known}
+    assert [(where, what) for where, text in shown.items() for what, one in known if one in text] == []
+
+
+def credentials(hub: Cluster) -> set[tuple[str, str]]:
+    """What the Secrets of the controller's namespace hold, by what it is: tokens, keys, whole kubeconfigs."""
+    found = set()
+    for secret in hub.api.items(f"/api/v1/namespaces/{controller.NAMESPACE}/secrets"):
+        for key, encoded in secret["data"].items():
+            plain = base64.b64decode(encoded).decode()
+            found |= {(key, encoded), (key, plain)} if key in ("token", "kubeconfig") else set()
+            if key == "kubeconfig":
+                for user in yaml.safe_load(plain)["users"]:
+                    found |= set(user["user"].items())
+    return found

@@ -190,6 +190,10 @@ def main() -> int:
     except (ControllerError, ClusterError, KubectlError, ToolsError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except TimeoutError as error:
+        mend = "nothing is left behind; is the machine busy with something else? Try again when it is not"
+        print(f"demo: it took too long: {error}\n{mend}", file=sys.stderr)
+        return 1
     return 0
 
 
