@@ -60,6 +60,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def installed(program: Program, home: Path) -> Program:
+    """As `program`, with a kind and a kubectl there, which nothing is to start yet."""
+    for name in ("kind", "kubectl"):
+        program(name, "exit 1")
+    return program
+
+
 def started(script: str, *arguments: str) -> "subprocess.Popen[str]":
     """A process group of its own, as a shell makes one for what is typed, that has come to its middle."""
     process = subprocess.Popen(
@@ -116,11 +124,9 @@ def test_a_second_ctrl_c_does_not_break_off_the_deletion(tmp_path: Path) -> None
 
 
 def test_too_old_a_node_image_is_told_before_anything_starts(
-    program: Program, home: Path, monkeypatch: pytest.MonkeyPatch
+    installed: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("kind", "kubectl"):
-        program(name, "exit 1")
-    program("docker", "echo v1.35.8")
+    installed("docker", "echo v1.35.8")
     monkeypatch.setenv("KIND_NODE_IMAGE", "kindest/node:v1.35.8")
     with pytest.raises(
         ToolsError, match=r"KIND_NODE_IMAGE=kindest/node:v1\.35\.8 runs Kubernetes 1\.35, and 1\.36"
@@ -129,20 +135,16 @@ def test_too_old_a_node_image_is_told_before_anything_starts(
 
 
 def test_a_node_image_of_1_36_or_later_is_taken_and_the_default_is_one(
-    program: Program, home: Path, monkeypatch: pytest.MonkeyPatch
+    installed: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("kind", "kubectl"):
-        program(name, "exit 1")
-    program("docker", 'case "$*" in *:local*) echo v1.37.0;; *:v1.36.*@sha256:*) echo v1.36.4;; esac')
+    installed("docker", 'case "$*" in *:local*) echo v1.37.0;; *:v1.36.*@sha256:*) echo v1.36.4;; esac')
     assert kind.choose().node_image == kind.NODE_IMAGE
     monkeypatch.setenv("KIND_NODE_IMAGE", "kindest/node:local")
     assert kind.choose().node_image == "kindest/node:local"
 
 
-def test_a_node_image_that_cannot_be_looked_into_is_named(program: Program, home: Path) -> None:
-    for name in ("kind", "kubectl"):
-        program(name, "exit 1")
-    program("docker", "echo no such image >&2; exit 125")
+def test_a_node_image_that_cannot_be_looked_into_is_named(installed: Program) -> None:
+    installed("docker", "echo no such image >&2; exit 125")
     with pytest.raises(ToolsError, match=r"KIND_NODE_IMAGE=.*: no such image; name a kind node image"):
         kind.choose()
 
@@ -156,12 +158,11 @@ def test_a_missing_kubectl_is_told_by_the_variable_of_these_tests(
         kind.choose()
 
 
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("variable", ["KIND_BIN", "KUBECTL_BIN"])
 def test_a_program_that_is_not_where_the_environment_says_is_told(
-    program: Program, home: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+    monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    for name in ("kind", "kubectl"):
-        program(name, "exit 1")
     monkeypatch.setenv(variable, "/nowhere/it")
     with pytest.raises(ToolsError, match=f"{variable}=/nowhere/it: no such program"):
         kind.choose()
