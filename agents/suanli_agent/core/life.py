@@ -59,7 +59,8 @@ class Observation:
 
     sandboxes and containers are newest first. busy holds the names of containers being started, the ids of
     containers and sandboxes being stopped, and "sandbox" while one is made. removed: the hub has the pod no
-    longer.
+    longer. sandbox_retry_at and retry_at, by container name, say when what failed may be tried again (seconds since
+    the epoch).
     """
 
     pod: objects.Pod
@@ -67,7 +68,8 @@ class Observation:
     containers: tuple[observed.ContainerRecord, ...] = ()
     probes: Mapping[str, ProbeView] = dataclasses.field(default_factory=dict)
     waiting: Mapping[str, Waiting] = dataclasses.field(default_factory=dict)
-    retry_at: float = 0.0
+    retry_at: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    sandbox_retry_at: float = 0.0
     busy: frozenset[str] = frozenset()
     removed: bool = False
     host_ips: tuple[str, ...] = ()

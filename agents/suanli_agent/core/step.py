@@ -196,8 +196,8 @@ def _renew_sandbox(seen: life.Observation, now: float) -> list[Action]:
     if alive:
         message = "Pod sandbox changed, it will be killed and re-created."
         return [Kill(record.id, record.name, now, message, hook=False) for record in alive]
-    if now < seen.retry_at:
-        return [WakeAt(seen.retry_at)]
+    if now < seen.sandbox_retry_at:
+        return [WakeAt(seen.sandbox_retry_at)]
     return [StartSandbox(seen.sandbox.attempt + 1 if seen.sandbox else 0)]
 
 
@@ -256,19 +256,19 @@ def _start_at(
     record: Optional[observed.ContainerRecord],
 ) -> Optional[float]:
     """When a container may start, None when it runs, is being stopped or has done its work."""
+    blocked = seen.retry_at.get(container.name, 0.0)
     if record is None:
-        blocked = seen.retry_at if container.name in seen.waiting else 0.0
         return None if _done_before(seen, container) else blocked
     if record.running or record.id in seen.busy:
         return None
     if record.state is observed.ContainerState.CREATED:
-        return seen.retry_at
+        return blocked
     ephemeral = container in seen.pod.spec.ephemeral_containers
     if ephemeral or not life.should_restart(seen, container, record):
         return None
     entry = state.backoffs.get(container.name)
     held = backoff.until(entry, record.finished_at, life.spec_hash(container))
-    return max(held, seen.retry_at if container.name in seen.waiting else 0.0)
+    return max(held, blocked)
 
 
 def _done_before(seen: life.Observation, container: objects.Container) -> bool:

@@ -64,7 +64,8 @@ class Worker:
         self._starting: list[str] = []
         self._kill_by: dict[str, float] = {}
         self._waiting: dict[str, life.Waiting] = {}
-        self._retry_at = 0.0
+        self._retry_at: dict[str, float] = {}
+        self._sandbox_retry_at = 0.0
         self._begun = math.inf  # when we began to make its newest sandbox; seconds since the epoch
         self._sandbox_failures = 0
         self._probers: dict[str, probes.Prober] = {}
@@ -163,7 +164,8 @@ class Worker:
             containers=containers,
             probes={record.id: self._probe_view(record) for record in containers if record.running},
             waiting=dict(self._waiting),
-            retry_at=self._retry_at,
+            retry_at=dict(self._retry_at),
+            sandbox_retry_at=self._sandbox_retry_at,
             busy=frozenset([*self._tasks, *self._starting]),
             removed=self.removed,
             host_ips=self._ctx.node.host_ips,
@@ -258,10 +260,10 @@ class Worker:
         except starter.StartError as problem:
             self._sandbox_failures += 1
             wait = min(2.0**self._sandbox_failures, SANDBOX_RETRY_LIMIT_SECONDS)
-            self._retry_at = self._ctx.now() + wait
+            self._sandbox_retry_at = self._ctx.now() + wait
             log.info("pod %s/%s: %s", self.pod.metadata.namespace, self.pod.metadata.name, problem)
         else:
-            self._sandbox_failures, self._retry_at = 0, 0.0
+            self._sandbox_failures, self._sandbox_retry_at = 0, 0.0
 
     async def _start_containers(self) -> None:
         by_name = {c.name: c for c in self._all()}
@@ -279,9 +281,10 @@ class Worker:
             await self._starter.container(self.pod, spec, sandbox, self._begun)
         except (starter.StartError, images.ImageError) as problem:
             self._waiting[spec.name] = problem.waiting
-            self._retry_at = problem.retry_at
+            self._retry_at[spec.name] = problem.retry_at
         else:
             self._waiting.pop(spec.name, None)
+            self._retry_at.pop(spec.name, None)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """A pull or a hook of a pod that is to end is not waited for."""

@@ -36,7 +36,16 @@ def test_containers_of_a_dead_sandbox_are_stopped_before_the_next_one() -> None:
 
 
 def test_failed_sandbox_waits_for_its_next_try() -> None:
-    assert actions(seen(sandboxes=(), retry_at=NOW + 4)) == [step.WakeAt(NOW + 4)]
+    assert actions(seen(sandboxes=(), sandbox_retry_at=NOW + 4)) == [step.WakeAt(NOW + 4)]
+
+
+def test_a_container_that_waits_for_its_image_holds_neither_the_others_nor_a_new_sandbox() -> None:
+    pod = make_pod({"name": "a", "image": "img"}, {"name": "b", "image": "img"})
+    waits: dict[str, Any] = {"retry_at": {"a": NOW + 300}, "waiting": {"a": life.Waiting("ImagePullBackOff", "")}}
+    assert actions(seen(pod, **waits)) == [step.WakeAt(NOW + 300), step.StartContainers(("b",))]
+    failed = waits | {"waiting": waits["waiting"] | {"b": life.Waiting("CreateContainerError", "")}}
+    assert step.StartContainers(("b",)) in actions(seen(pod, record("b", "CREATED"), **failed))
+    assert actions(seen(pod, sandboxes=(sandbox(ready=False),), **waits)) == [step.StartSandbox(1)]
 
 
 def test_all_normal_containers_start_at_once_in_order() -> None:
