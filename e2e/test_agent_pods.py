@@ -136,6 +136,17 @@ async def test_missing_image_is_said_and_tried_again(box: Box) -> None:
     await box.hub.until(lambda: box.container(uid)["state"]["waiting"]["reason"] == "ErrImageNeverPull")
 
 
+async def test_image_that_cannot_be_pulled_is_waited_for_and_said_to(box: Box) -> None:
+    """A port of the box itself on which nobody listens: refused at once."""
+    wanted = pod(container(image="127.0.0.1:9/missing:1"), container(name="other"))
+    uid = box.send(wanted)
+    await box.hub.until(
+        lambda: box.container(uid).get("state", {}).get("waiting", {}).get("reason") == "ImagePullBackOff"
+    )
+    await box.hub.until(lambda: "running" in box.container(uid, "other").get("state", {}))
+    assert "BackOff" in box.reasons(uid)
+
+
 async def test_unsupported_field_refuses_the_pod_by_name(box: Box) -> None:
     wanted = pod(volumes=[{"name": "v", "nfs": {"server": "a", "path": "/"}}])
     told = await box.finish(wanted)

@@ -20,6 +20,11 @@ log = logging.getLogger(__name__)
 SEEN_SECONDS = 2.0
 """How long what the runtime said of an image answers for other pods, too: 30 that start at once ask as one."""
 
+BACKOFF_TOLD_SECONDS = 1.0
+"""After a pull failed the container asks again so soon, to be told how long it must wait: first ErrImagePull is shown,
+then ImagePullBackOff, as with a kubelet.
+"""
+
 
 class ImageError(Exception):
     """The image is not to be had; waiting says why, retry_at when to ask again (seconds since the epoch)."""
@@ -99,8 +104,10 @@ class Images:
         image, now = container.image, self._ctx.now()
         entry = self._backoffs.get(image)
         if entry is not None and now < entry.since + entry.seconds:
-            message = f'Back-off pulling image "{image}": {self._failures.get(image, "")}'
-            raise ImageError(life.Waiting("ImagePullBackOff", message), entry.since + entry.seconds)
+            message = f'Back-off pulling image "{image}"'
+            self._tell(pod, container, "BackOff", message)
+            waiting = life.Waiting("ImagePullBackOff", f"{message}: {self._failures.get(image, '')}")
+            raise ImageError(waiting, entry.since + entry.seconds)
         self._tell(pod, container, "Pulling", f'Pulling image "{image}"')
         try:
             await self._pull_as_any(pod, image, config)
@@ -135,7 +142,7 @@ class Images:
         self._backoffs[image] = backoff.after_start(self._backoffs.get(image), now, "")
         self._failures[image] = str(problem)
         message = f'Failed to pull image "{image}": {problem}'
-        raise self._failed(pod, container, "ErrImagePull", message)
+        raise self._failed(pod, container, "ErrImagePull", message, BACKOFF_TOLD_SECONDS)
 
     async def _pull_as_any(self, pod: objects.Pod, image: str, config: cri.PodSandboxConfig) -> None:
         sources = await self._needs.sources(pod)
@@ -155,10 +162,15 @@ class Images:
         if last is not None:
             raise last
 
-    def _failed(self, pod: objects.Pod, container: objects.Container, reason: str, message: str) -> ImageError:
+    def _failed(
+        self,
+        pod: objects.Pod,
+        container: objects.Container,
+        reason: str,
+        message: str,
+        wait: float = backoff.FIRST_SECONDS,
+    ) -> ImageError:
         self._tell(pod, container, "Failed", message, "Warning")
-        entry = self._backoffs.get(container.image)
-        wait = entry.seconds if entry else backoff.FIRST_SECONDS
         return ImageError(life.Waiting(reason, message), self._ctx.now() + wait)
 
     def _tell(

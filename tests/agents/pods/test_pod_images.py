@@ -116,6 +116,23 @@ async def test_always_goes_on_with_the_present_image_while_the_registry_does_not
     assert "ImageNotRefreshed" in box.reasons()
 
 
+async def test_a_failed_pull_is_told_then_that_it_is_waited_for_then_tried_again(box: Box) -> None:
+    box.runtime.id = ""
+    said = []
+    for _ in range(4):
+        with pytest.raises(images.ImageError) as caught:
+            await box.ensure(since=box.now)
+        said.append((box.runtime.pulls, caught.value.waiting.reason, caught.value.retry_at - 100.0))
+        box.now = caught.value.retry_at
+    assert said == [
+        (1, "ErrImagePull", images.BACKOFF_TOLD_SECONDS),
+        (1, "ImagePullBackOff", 10.0),
+        (2, "ErrImagePull", 10.0 + images.BACKOFF_TOLD_SECONDS),
+        (2, "ImagePullBackOff", 30.0),
+    ]
+    assert box.reasons() == ["Pulling", "Failed", "BackOff"] * 2
+
+
 @pytest.mark.parametrize(
     "fault", [errors.RuntimeFault("pull access denied: authorization failed"), errors.NotFoundFault("no such tag")]
 )
