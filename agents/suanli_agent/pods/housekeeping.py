@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 from suanli_agent.core import objects, observed
 from suanli_agent.pods import context, logs, ports, view
@@ -44,17 +44,31 @@ async def _reopened(ctx: context.Context, record: observed.ContainerRecord, asid
             logs.put_back(Path(record.log_path), aside)
 
 
-async def remove_orphans(ctx: context.Context, seen: view.View, known: AbstractSet[str]) -> None:
-    """Stop and remove what carries our label and belongs to no pod that we know. Raises errors.RuntimeFault."""
-    for record in [record for record in seen.sandboxes.values() if record.pod_uid not in known]:
-        log.info("removing orphaned sandbox %s of pod %s/%s", record.id, record.pod_namespace, record.pod_name)
-        await ctx.runtime.stop_sandbox(record.id)
-        await ctx.runtime.remove_sandbox(record.id)
-        seen.forget(record.id)
-    for container in [c for c in seen.containers.values() if c.pod_uid not in known]:
-        await ctx.runtime.remove_container(container.id)
-        seen.forget(container.id)
-    _remove_directories(ctx, known | seen.uids())
+async def remove_orphans(ctx: context.Context, seen: view.View, known: Callable[[], AbstractSet[str]]) -> None:
+    """Stop and remove what carries our label and belongs to no pod that we know. Raises errors.RuntimeFault.
+
+    known is asked again after each call: a pod may come while the runtime answers.
+    """
+    for record in list(seen.sandboxes.values()):
+        if record.pod_uid not in known():
+            await _remove_sandbox(ctx, seen, record, known)
+    for container in list(seen.containers.values()):
+        if container.pod_uid not in known():
+            await ctx.runtime.remove_container(container.id)
+            seen.forget(container.id)
+    _remove_directories(ctx, known() | seen.uids())
+
+
+async def _remove_sandbox(
+    ctx: context.Context, seen: view.View, record: observed.SandboxRecord, known: Callable[[], AbstractSet[str]]
+) -> None:
+    log.info("removing orphaned sandbox %s of pod %s/%s", record.id, record.pod_namespace, record.pod_name)
+    await ctx.runtime.stop_sandbox(record.id)
+    if record.pod_uid in known():
+        await seen.look_at_sandbox(record.id)  # its pod makes the next one
+        return
+    await ctx.runtime.remove_sandbox(record.id)
+    seen.forget(record.id)
 
 
 def _remove_directories(ctx: context.Context, known: AbstractSet[str]) -> None:

@@ -261,7 +261,7 @@ class PodManager:
         """One round of housekeeping. Orphans are only removed once the hub has told what should run."""
         await housekeeping.rotate_logs(self._ctx, self._view)
         if self._hub_has_told:
-            await housekeeping.remove_orphans(self._ctx, self._view, self._workers.keys() | self._unread)
+            await housekeeping.remove_orphans(self._ctx, self._view, lambda: self._workers.keys() | self._unread)
         wanted = [one.pod for one in self._workers.values()]
         await self._images.collect(housekeeping.image_names(wanted), housekeeping.images_in_use(self._view))
 

@@ -1,11 +1,13 @@
 """Rotation loses no line when the runtime fails, and what belongs to a pod is no orphan."""
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tests.pod_makers import record
+from tests.pod_makers import record, sandbox
 
 from suanli_agent.core import observed
 from suanli_agent.pods import context, housekeeping, settings, view
@@ -18,6 +20,21 @@ class Runtime:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.deaf: set[str] = set()
+        self.calls: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def stop_sandbox(self, sandbox_id: str) -> None:
+        self.calls.append(f"stop {sandbox_id}")
+        self.meanwhile()
+
+    async def remove_sandbox(self, sandbox_id: str) -> None:
+        self.calls.append(f"remove {sandbox_id}")
+
+    async def remove_container(self, container_id: str) -> None:
+        self.calls.append(f"remove {container_id}")
+
+    async def sandbox(self, sandbox_id: str) -> observed.SandboxRecord:
+        return sandbox_of(sandbox_id, ready=False)
 
     async def reopen_log(self, container_id: str) -> None:
         if container_id in self.deaf:
@@ -51,6 +68,11 @@ def log_of(folder: Path, container_id: str) -> Path:
     return folder / f"{container_id}.log"
 
 
+def sandbox_of(uid: str, *, ready: bool = True) -> observed.SandboxRecord:
+    """The sandbox of that pod, by the same id."""
+    return dataclasses.replace(sandbox(uid, ready=ready), pod_uid=uid)
+
+
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
@@ -81,3 +103,32 @@ async def test_a_missing_log_of_a_running_container_is_opened_anew(box: Box) -> 
     path.rename(path.with_name(f"{path.name}.1"))
     await housekeeping.rotate_logs(box.ctx, box.seen)
     assert path.exists()
+
+
+def orphaned(box: Box, *uids: str) -> None:
+    """A sandbox and a dead container of each of these pods, and their directories."""
+    for uid in uids:
+        box.seen.sandboxes[uid] = sandbox_of(uid)
+        dead = dataclasses.replace(record("c", "EXITED"), id=f"c-{uid}", pod_uid=uid)
+        box.seen.containers[dead.id] = dead
+        (box.folder / "pods" / uid).mkdir(parents=True)
+
+
+async def test_what_belongs_to_no_pod_is_removed(box: Box) -> None:
+    orphaned(box, "x", "y")
+    await housekeeping.remove_orphans(box.ctx, box.seen, lambda: {"y"})
+    assert box.runtime.calls == ["stop x", "remove x", "remove c-x"]
+    assert [place.name for place in (box.folder / "pods").iterdir()] == ["y"]
+
+
+@pytest.mark.parametrize(("comes", "calls"), [("y", ["stop x", "remove x", "remove c-x"]), ("x", ["stop x"])])
+async def test_a_pod_that_comes_while_orphans_go_keeps_what_is_its_own(
+    box: Box, comes: str, calls: list[str]
+) -> None:
+    """The hub sends the pod while the runtime is busy stopping the first sandbox."""
+    orphaned(box, "x", "y")
+    known = {"x", "y"} - {"x", comes}
+    box.runtime.meanwhile = lambda: known.add(comes)
+    await housekeeping.remove_orphans(box.ctx, box.seen, lambda: known)
+    assert box.runtime.calls == calls
+    assert (box.folder / "pods" / comes).is_dir()
