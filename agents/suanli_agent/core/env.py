@@ -10,7 +10,6 @@ from typing import Optional, TypeVar, Union
 from suanli_agent.core import fields, objects
 
 T = TypeVar("T")
-_NAME = re.compile(r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
 _REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 
 
@@ -99,7 +98,7 @@ def _all_of(origin: objects.EnvFromSource, sources: Sources) -> dict[str, str]:
     if origin.secret_ref is not None:
         secret = _object(sources.secrets, "secret", origin.secret_ref)
         result = {key: text(value) for key, value in secret.data.items()} if secret else {}
-    return {origin.prefix + key: value for key, value in result.items() if _NAME.match(origin.prefix + key)}
+    return {origin.prefix + key: value for key, value in result.items()}
 
 
 def _value(

@@ -51,6 +51,17 @@ def test_later_variables_see_earlier_ones_and_win() -> None:
     assert found == {"P_k": "mine", "A": "v!"}
 
 
+def test_every_key_becomes_a_variable() -> None:
+    """Also one that a shell could not name, as with kubelet since such names are allowed."""
+    keys = {"1st": "a", "with.dot": "b", "-": "c"}
+    for wanted in ({"configMapRef": {"name": "m"}}, {"secretRef": {"name": "s"}}):
+        sources = env.Sources(
+            {"m": objects.ConfigMap(data=keys)},
+            {"s": objects.Secret(data={key: value.encode() for key, value in keys.items()})},
+        )
+        assert variables({"envFrom": [wanted]}, sources) == keys
+
+
 @pytest.mark.parametrize("kind", ["configMapKeyRef", "secretKeyRef"])
 def test_missing_object_or_key_is_named_unless_optional(kind: str) -> None:
     wanted = {"env": [{"name": "A", "valueFrom": {kind: {"name": "gone", "key": "k"}}}]}
