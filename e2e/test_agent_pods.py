@@ -107,6 +107,23 @@ async def test_ephemeral_container_is_added_to_a_running_pod(box: Box) -> None:
     assert seen.count("sleep 1000") >= 2, "it shares the processes of its target"
 
 
+async def test_ephemeral_container_that_cannot_be_run_is_refused_and_the_pod_goes_on(box: Box) -> None:
+    wanted = pod()
+    await box.run(wanted)
+    uid = wanted["metadata"]["uid"]
+    before = box.container(uid)["containerID"]
+    wanted["spec"]["ephemeralContainers"] = [container(name="debug", volumeDevices=[{"name": "d"}])]
+    box.send(wanted)
+    await box.hub.until(lambda: "waiting" in box.container(uid, "debug").get("state", {}))
+    await box.restart()
+    await box.hub.until(lambda: box.reasons(uid).count("UnsupportedPodSpec") == 2)
+    refused = box.container(uid, "debug")["state"]["waiting"]
+    assert refused["reason"] == "UnsupportedPodSpec"
+    assert "spec.ephemeralContainers[0].volumeDevices" in refused["message"]
+    assert box.ready(uid)
+    assert box.container(uid)["containerID"] == before
+
+
 async def test_wrong_build_is_named(box: Box, containerd: sc.Containerd) -> None:
     """A program for another processor: exec format error."""
     foreign = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\x00\xf3\x00" + b"\0" * 44

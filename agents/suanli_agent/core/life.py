@@ -59,8 +59,8 @@ class Observation:
 
     sandboxes and containers are newest first. busy holds the names of containers being started, the ids of
     containers and sandboxes being stopped, and "sandbox" while one is made. removed: the hub has the pod no
-    longer. sandbox_retry_at and retry_at, by container name, say when what failed may be tried again (seconds since
-    the epoch).
+    longer. refused has the names of containers that cannot be run here. sandbox_retry_at and retry_at, by
+    container name, say when what failed may be tried again (seconds since the epoch).
     """
 
     pod: objects.Pod
@@ -70,6 +70,7 @@ class Observation:
     waiting: Mapping[str, Waiting] = dataclasses.field(default_factory=dict)
     retry_at: Mapping[str, float] = dataclasses.field(default_factory=dict)
     sandbox_retry_at: float = 0.0
+    refused: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
     removed: bool = False
     host_ips: tuple[str, ...] = ()

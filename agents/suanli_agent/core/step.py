@@ -255,7 +255,9 @@ def _start_at(
     container: objects.Container,
     record: Optional[observed.ContainerRecord],
 ) -> Optional[float]:
-    """When a container may start, None when it runs, is being stopped or has done its work."""
+    """When a container may start, None when it runs, is being stopped, has done its work or is refused."""
+    if container.name in seen.refused:
+        return None
     blocked = seen.retry_at.get(container.name, 0.0)
     if record is None:
         return None if _done_before(seen, container) else blocked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Optional
 
@@ -53,7 +53,7 @@ class Box:
 
 
 def refusal(raw: bytes, pod: objects.Pod, box: Box) -> Optional[Refusal]:
-    """The first reason to refuse a pod, None for one that can be run.
+    """The first reason to refuse a pod, None for one that can be run; its ephemeral containers do not count.
 
     raw is the pod's JSON, pod the same decoded.
     """
@@ -68,16 +68,33 @@ def refusal(raw: bytes, pod: objects.Pod, box: Box) -> Optional[Refusal]:
     )
     if unsafe is not None:
         return Refusal("SysctlForbidden", f'forbidden sysctl: "{unsafe}" not allowlisted')
-    found = [*unknown_fields(msgspec.json.decode(raw)), *_values(pod.spec, box)]
-    if found:
-        more = f" (and {len(found) - 5} more)" if len(found) > 5 else ""
-        return Refusal("UnsupportedPodSpec", "this node does not support " + ", ".join(found[:5]) + more)
-    return None
+    shown = _spec(raw)
+    shown.pop("ephemeralContainers", None)
+    return _unsupported([*_unknown(shown, objects.PodSpec, "spec"), *_values(pod.spec, box)])
 
 
-def unknown_fields(raw: dict[str, Any]) -> list[str]:
-    """The paths of spec fields that objects.py does not know and that are not empty."""
-    return list(_unknown(raw.get("spec") or {}, objects.PodSpec, "spec"))
+def refused_ephemeral(raw: bytes, pod: objects.Pod, box: Box) -> dict[str, Refusal]:
+    """The ephemeral containers that cannot be run, by name: they come to a pod that runs and goes on without them."""
+    refusals: dict[str, Refusal] = {}
+    shown = _spec(raw)["ephemeralContainers"] if pod.spec.ephemeral_containers else []
+    for index, container in enumerate(pod.spec.ephemeral_containers):
+        path = f"spec.ephemeralContainers[{index}]"
+        unknown = _unknown(shown[index], objects.Container, path)
+        no = _unsupported([*unknown, *_container_values(container, path, pod.spec, box)])
+        if no is not None:
+            refusals[container.name] = no
+    return refusals
+
+
+def _spec(raw: bytes) -> dict[str, Any]:
+    return dict(msgspec.json.decode(raw).get("spec") or {})
+
+
+def _unsupported(found: Sequence[str]) -> Optional[Refusal]:
+    if not found:
+        return None
+    more = f" (and {len(found) - 5} more)" if len(found) > 5 else ""
+    return Refusal("UnsupportedPodSpec", "this node does not support " + ", ".join(found[:5]) + more)
 
 
 def _unknown(value: Any, kind: Any, path: str) -> Iterable[str]:
@@ -109,7 +126,6 @@ def _plain(kind: Any) -> Any:
 
 def _values(spec: objects.PodSpec, box: Box) -> Iterable[str]:
     """Known fields with a value that cannot be honoured."""
-    on_host = {volume.name for volume in spec.volumes if volume.host_path and box.contained}
     if not spec.host_users:
         yield "spec.hostUsers: false"
     if spec.security_context.supplemental_groups_policy not in {"", "Merge"}:
@@ -117,16 +133,24 @@ def _values(spec: objects.PodSpec, box: Box) -> Iterable[str]:
     for index, volume in enumerate(spec.volumes):
         if volume.empty_dir and volume.empty_dir.medium not in {"", "Memory"}:
             yield f"spec.volumes[{index}].emptyDir.medium: {volume.empty_dir.medium}"
-    contexts = [("spec.securityContext", spec.security_context.app_armor_profile)]
+    yield from _profile("spec.securityContext", spec.security_context.app_armor_profile, box)
     for field, containers in (("containers", spec.containers), ("initContainers", spec.init_containers)):
         for index, container in enumerate(containers):
-            own = container.security_context
-            contexts.append((f"spec.{field}[{index}].securityContext", own.app_armor_profile if own else None))
-            yield from _quantities(container, f"spec.{field}[{index}].resources")
-            yield from _sub_paths(container, f"spec.{field}[{index}].volumeMounts", on_host)
-    for path, profile in contexts:
-        if profile and profile.type != "Unconfined" and not box.apparmor:
-            yield f"{path}.appArmorProfile: {profile.type} (the kernel has no AppArmor)"
+            yield from _container_values(container, f"spec.{field}[{index}]", spec, box)
+
+
+def _container_values(container: objects.Container, path: str, spec: objects.PodSpec, box: Box) -> Iterable[str]:
+    yield from _quantities(container, f"{path}.resources")
+    own = container.security_context
+    yield from _profile(f"{path}.securityContext", own.app_armor_profile if own else None, box)
+    if box.contained:
+        on_host = {volume.name for volume in spec.volumes if volume.host_path}
+        yield from _sub_paths(container, f"{path}.volumeMounts", on_host)
+
+
+def _profile(path: str, profile: Optional[objects.SecurityProfile], box: Box) -> Iterable[str]:
+    if profile and profile.type != "Unconfined" and not box.apparmor:
+        yield f"{path}.appArmorProfile: {profile.type} (the kernel has no AppArmor)"
 
 
 def _sub_paths(container: objects.Container, path: str, on_host: AbstractSet[str]) -> Iterable[str]:

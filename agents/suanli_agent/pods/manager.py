@@ -155,7 +155,7 @@ class PodManager:
             self._ctx.store.put_pod(meta.uid, meta.namespace, meta.name, raw)
         known = self._workers.get(meta.uid)
         if known is not None:
-            self._update(known, pod)
+            self._update(known, pod, raw)
         else:
             self._workers[meta.uid] = worker.Worker(self._ctx, self._view, self._starter, pod, self._forget)
             self._begin(meta.uid)
@@ -166,9 +166,9 @@ class PodManager:
         before, self._lasting[uid] = self._lasting.get(uid), _lasting(raw)
         return before != self._lasting[uid]
 
-    def _update(self, known: worker.Worker, pod: objects.Pod) -> None:
+    def _update(self, known: worker.Worker, pod: objects.Pod, raw: bytes) -> None:
         before = known.pod.metadata
-        known.update(pod)
+        known.update(pod, raw, self._box)
         if (before.labels, before.annotations) != (pod.metadata.labels, pod.metadata.annotations):
             self._background(self._refresh_one(known))
 

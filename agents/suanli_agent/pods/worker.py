@@ -64,6 +64,7 @@ class Worker:
         self._starting: list[str] = []
         self._kill_by: dict[str, float] = {}
         self._waiting: dict[str, life.Waiting] = {}
+        self._refused: dict[str, life.Waiting] = {}
         self._retry_at: dict[str, float] = {}
         self._sandbox_retry_at = 0.0
         self._begun = math.inf  # when we began to make its newest sandbox; seconds since the epoch
@@ -85,14 +86,23 @@ class Worker:
             self._ctx.event(self.pod, "Warning", no.reason, no.message)
             verdict = life.Verdict("Failed", no.reason, no.message, refused=True)
             self.state = dataclasses.replace(self.state, verdict=verdict)
+        self._judge_ephemeral(raw, box)
         self._loop = asyncio.ensure_future(self._run())
         self.reporter.retry()  # what the agent before us could not send: told again, it would be no news
 
-    def update(self, pod: objects.Pod) -> None:
+    def update(self, pod: objects.Pod, raw: bytes, box: support.Box) -> None:
         """The hub has another version of the pod."""
         self.pod = pod
+        self._judge_ephemeral(raw, box)
         self.reporter.shown(pod)
         self._wake.set()
+
+    def _judge_ephemeral(self, raw: bytes, box: support.Box) -> None:
+        """An ephemeral container that cannot be run here is refused alone: the pod runs already."""
+        for name, no in support.refused_ephemeral(raw, self.pod, box).items():
+            if name not in self._refused:
+                self._refused[name] = life.Waiting(no.reason, no.message)
+                self._event(name, "Warning", no.reason, no.message)
 
     def remove(self) -> None:
         """The hub has the pod no longer."""
@@ -163,7 +173,8 @@ class Worker:
             sandboxes=sandboxes,
             containers=containers,
             probes={record.id: self._probe_view(record) for record in containers if record.running},
-            waiting=dict(self._waiting),
+            waiting={**self._waiting, **self._refused},
+            refused=frozenset(self._refused),
             retry_at=dict(self._retry_at),
             sandbox_retry_at=self._sandbox_retry_at,
             busy=frozenset([*self._tasks, *self._starting]),

@@ -187,6 +187,21 @@ def test_an_agent_in_a_container_refuses_a_sub_path_of_the_host_alone() -> None:
     assert refused(contained, volumes=[{"name": "v", "emptyDir": {}}], **spec) is None
 
 
+def test_an_ephemeral_container_is_refused_alone_and_by_name() -> None:
+    """It comes to a pod that runs: that goes on, also when the agent starts anew."""
+    ephemeral = [
+        {"name": "fine", "targetContainerName": "c"},
+        {"name": "devices", "volumeDevices": [{"name": "d"}]},
+        {"name": "confined", "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}},
+    ]
+    raw = json.dumps({"spec": {"containers": [{"name": "c"}], "ephemeralContainers": ephemeral}}).encode()
+    found = support.refused_ephemeral(raw, objects.decode_pod(raw), support.Box())
+    assert found.keys() == {"devices", "confined"}
+    assert "spec.ephemeralContainers[1].volumeDevices" in found["devices"].message
+    assert "spec.ephemeralContainers[2].securityContext.appArmorProfile" in found["confined"].message
+    assert support.refusal(raw, objects.decode_pod(raw), support.Box()) is None
+
+
 def test_other_system_and_unsafe_sysctl_have_their_own_reasons() -> None:
     assert (refused(os={"name": "windows"}) or support.Refusal("", "")).reason == "PodOSNotSupported"
     unsafe = refused(securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]})

@@ -183,6 +183,11 @@ def test_ephemeral_container_is_never_started_again() -> None:
     assert actions(seen(pod, record(), record("debug", "EXITED"))) == []
 
 
+def test_refused_container_is_never_started() -> None:
+    pod = make_pod(ephemeralContainers=[{"name": "debug", "image": "img"}])
+    assert actions(seen(pod, record(), refused=frozenset({"debug"}))) == []
+
+
 def test_only_two_dead_containers_of_a_name_are_kept() -> None:
     dead = [record(state="EXITED", attempt=n) for n in range(3)]
     assert step.RemoveContainer("c-0") in actions(seen(None, *dead, record(attempt=3)))
