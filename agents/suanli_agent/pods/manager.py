@@ -105,7 +105,7 @@ class PodManager:
         self._unread &= named
         for uid in self._workers.keys() - named:
             self.pod_removed(uid)
-        self._needs.forget_unused([one.pod for one in self._workers.values()])
+        self._forget_unused()
 
     def pod_changed(self, pod: bytes) -> None:
         """A new or another version of one pod."""
@@ -180,8 +180,14 @@ class PodManager:
             self._early.append(uid)
 
     def _forget(self, uid: str) -> None:
+        """Nothing of the pod is left, and nothing is kept that only it needed."""
         for kept in (self._workers, self._raw, self._lasting):
             kept.pop(uid, None)
+        self._forget_unused()
+
+    def _forget_unused(self) -> None:
+        with self._ctx.store.together():
+            self._needs.forget_unused([one.pod for one in self._workers.values()])
 
     def _changed(self, uid: str) -> None:
         if uid in self._workers:

@@ -70,6 +70,20 @@ async def test_a_pod_that_came_back_after_it_went_is_written_down(pods: manager.
     assert pods._ctx.store.pods() == [pod("x")]
 
 
+async def test_what_only_a_pod_that_went_needed_is_kept_no_longer(pods: manager.PodManager) -> None:
+    """Its Secrets above all: they would stay on disk until the hub next tells everything."""
+
+    def needing(uid: str, *names: str) -> bytes:
+        return pod(uid, volumes=[{"name": name, "secret": {"secretName": name}} for name in names])
+
+    pods.set_desired([needing("x", "shared", "own"), needing("y", "shared")])
+    for name in ("shared", "own"):
+        pods._ctx.store.put_object("Secret", "a", name, b"{}")
+    pods._ctx.store.drop_pod("x")
+    pods._forget("x")
+    assert pods._ctx.store.object_keys() == [("Secret", "a", "shared")]
+
+
 async def test_the_highest_version_of_what_is_kept_is_known(pods: manager.PodManager) -> None:
     assert pods.newest_version() == 0
     pods.set_desired([pod("x", "9"), pod("y", "10")])
