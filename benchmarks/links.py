@@ -80,6 +80,9 @@ class NoPods:
     async def images(self) -> list[ports.NodeImage]:
         return []
 
+    async def disk_use(self) -> dict[str, int]:
+        return {}
+
 
 def quiet(_text: str) -> None:
     """Progress of 200 joins would hide the figures."""

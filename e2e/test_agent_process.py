@@ -162,3 +162,23 @@ async def test_a_runtime_whose_groups_systemd_makes_is_given_a_slice(tmp_path: P
             await box.hub.until(lambda: box.hub.events)
             assert box.manager._ctx.settings.cgroup_parent == "suanli.slice"
             assert not [each for each in box.hub.events if "expected cgroupsPath" in each.message]
+
+
+# --- the disk that all of them take
+
+
+async def test_images_and_what_pods_write_are_known_as_theirs(box: Box, tmp_path: Path) -> None:
+    before = await box.manager.disk_use()
+    assert before is not None
+    wanted = pod(
+        container("sleep 1000", volumeMounts=[{"name": "e", "mountPath": "/e"}]),
+        volumes=[{"name": "e", "emptyDir": {}}],
+    )
+    await box.run(wanted)
+    uid = wanted["metadata"]["uid"]
+    assert (await box.execute(uid, "dd", "if=/dev/zero", "of=/e/f", "bs=1M", "count=5"))[0] == 0
+    after = await box.manager.disk_use()
+    assert after is not None
+    images = next(place for place in after if place.startswith(str(box.containerd.root)))
+    assert after[images] > 100_000, "busybox alone is larger"
+    assert after[str(tmp_path / "root")] >= before[str(tmp_path / "root")] + 5 * 2**20

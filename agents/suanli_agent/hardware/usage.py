@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import time
-from typing import Optional, Tuple
+from typing import Mapping, Optional, Tuple
 
 from suanli_agent.hardware import root as root_module
 from suanli_agent.hardware import system
@@ -62,6 +62,19 @@ def _disk(path: str) -> Tuple[int, int, int]:
         return 0, 0, 1000
     inodes = stat.f_favail * 1000 // stat.f_files if stat.f_files else 1000  # btrfs counts no inodes
     return stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize, inodes
+
+
+def on_disk_of(root: root_module.Root, data: str, used: Mapping[str, int]) -> int:
+    """Of `used` (directory -> bytes), what lies on the file system that holds `data`."""
+    disk = _device(root, data)
+    return sum(size for place, size in used.items() if disk is not None and _device(root, place) == disk)
+
+
+def _device(root: root_module.Root, path: str) -> Optional[int]:
+    try:
+        return os.stat(root.resolve(path)).st_dev  # noqa: PTH116 - it may be no Path
+    except OSError:
+        return None
 
 
 def _processes(text: str) -> int:

@@ -8,7 +8,7 @@ import logging
 import random
 import socket
 import time
-from typing import Any, Dict, List, Optional, Protocol, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Protocol, Tuple
 
 from suanli_agent import settings as settings_module
 from suanli_agent.core import cgroups
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 IMAGES_SECONDS = 60.0
+WEIGH_SECONDS = 1.0
 BEAT_SECONDS = 5.0  # a heartbeat that takes longer is of no use: the next one is due
 
 
@@ -40,8 +41,11 @@ class Box:
         """Read the cards anew: their driver makes the device nodes when it is ready, and we may be earlier."""
         self.hardware = report.with_cards(self.hardware, self.root)
 
-    def sample(self, *, settle: bool) -> usage.Sample:
-        """Read usage now, and move the reserve for what is not pods: down too with `settle`."""
+    def sample(self, *, settle: bool, pods_disk: Optional[Mapping[str, int]] = None) -> usage.Sample:
+        """Read usage now, and move the reserve for what is not pods: down too with `settle`.
+
+        `pods_disk` is ports.Pods.disk_use of this moment; without it the disk's reserve is as it was, nothing at first.
+        """
         now = usage.read(self.root, self.settings.state)
         pods = pods_usage.read(self.root, cgroups.directories(self.settings.cgroup_parent))
         cpus = self.hardware.cpu.count if self.hardware.cpu else 1
@@ -53,6 +57,9 @@ class Box:
             pods_cpu = int((pods.cpu_nanoseconds - used.cpu_nanoseconds) / elapsed / 1_000_000)
             others_cpu = max(self.cpu_milli - max(pods_cpu, 0), 0)
         self._before = (now, pods)
+        if pods_disk is not None:
+            own = usage.on_disk_of(self.root, self.settings.state, pods_disk)
+            self._others_disk = now.disk_total_bytes - now.disk_available_bytes - own
         measured = self._others(now, pods, others_cpu)
         self._peak = capacity.most(self._peak, measured)
         if settle:
@@ -68,10 +75,11 @@ class Box:
         return capacity.Others(
             cpu_milli=smooth,
             memory_bytes=now.memory_bytes - now.memory_available_bytes - pods.memory_bytes,
-            storage_bytes=self.reserve.storage_bytes or now.disk_total_bytes - now.disk_available_bytes,
+            storage_bytes=self._others_disk,
         )
 
     _cpu_average = 0
+    _others_disk = 0
     _peak = capacity.Others()
 
     def addresses(self) -> Tuple[str, ...]:
@@ -116,6 +124,8 @@ class Reporter:
         self._conditions: List[Dict[str, Any]] = []
         self._uid = ""
         self._soon = asyncio.Event()
+        self._weighed = float("-inf")  # monotonic seconds of the last look at pods' disk use
+        self._weighing: Optional[asyncio.Task[Optional[Dict[str, int]]]] = None
 
     def wake(self) -> None:
         """Beat now: something of importance has changed."""
@@ -123,6 +133,13 @@ class Reporter:
 
     async def run(self) -> None:
         """Beat until cancelled."""
+        try:
+            await self._beat_on()
+        finally:
+            if self._weighing is not None:
+                self._weighing.cancel()
+
+    async def _beat_on(self) -> None:
         while True:
             try:
                 await self.beat()
@@ -140,7 +157,7 @@ class Reporter:
     async def beat(self) -> None:
         """Renew the Lease, then write the Node where that says something new. Raises ports.HubError."""
         due = time.monotonic() - self._written >= self._box.settings.status_seconds
-        self.sample = self._box.sample(settle=due)
+        self.sample = self._box.sample(settle=due, pods_disk=await self._pods_disk(due=due))
         if due:
             self._box.look_for_cards()
         first = not self._uid  # the Lease belongs to the Node, whose uid comes with the first write
@@ -169,6 +186,23 @@ class Reporter:
             port=settings_module.address(self._box.settings.listen)[1],
             images=await self._present_images(),
         )
+
+    async def _pods_disk(self, *, due: bool) -> Optional[Dict[str, int]]:
+        """Pods' use of the disk, looked at when the Node is due to be written and no oftener: files are counted for it.
+        None where it was not looked at, or is not known yet: a beat does not wait for long.
+        """
+        if self._weighing is None:
+            since = time.monotonic() - self._weighed
+            if since < self._box.settings.status_seconds or not (due or since == float("inf")):
+                return None
+            self._weighed, self._weighing = time.monotonic(), asyncio.ensure_future(self._pods.disk_use())
+        done, _ = await asyncio.wait({self._weighing}, timeout=WEIGH_SECONDS)
+        if not done:
+            return None
+        used, self._weighing = self._weighing.result(), None
+        if used is None:
+            self._weighed = float("-inf")  # again at the next beat: the runtime may be there
+        return used
 
     async def _present_images(self) -> Tuple[ports.NodeImage, ...]:
         """The images as of the last minute: listing them at every beat would be the runtime's whole idle work."""

@@ -189,7 +189,7 @@ class Images:
         """
         place = await self._ctx.runtime.image_filesystem()
         knobs, now = self._ctx.settings, self._ctx.now()
-        to_free = _bytes_over(place, knobs) if place else 0
+        to_free = _bytes_over(place[0], knobs) if place else 0
         if not to_free:
             return []
         names = set(in_use)

@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import msgspec
 
@@ -332,6 +332,13 @@ class PodManager:
         """The largest images, as Node.status.images wants them."""
         found = await self._ctx.runtime.list_images()
         return housekeeping.node_images(found)
+
+    async def disk_use(self) -> Optional[dict[str, int]]:
+        """See ports.Pods."""
+        try:
+            return await storage.use(self._ctx, [one.pod for one in self._workers.values()])
+        except errors.RuntimeFault:
+            return None
 
     def _named(self, namespace: str, name: str) -> worker.Worker:
         for one in self._workers.values():

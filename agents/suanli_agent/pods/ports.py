@@ -254,6 +254,11 @@ class Pods(Protocol):
     async def images(self) -> list[NodeImage]:
         """The largest 50 images, largest first. Raises runtime.errors.RuntimeFault."""
 
+    async def disk_use(self) -> Optional[dict[str, int]]:
+        """What images, and logs and volumes of pods, take of the box's disks: directory -> bytes in it. Files are
+        counted for it, off the loop. None while the runtime does not answer; never raises.
+        """
+
 
 def field_path(kind: str, name: str) -> str:
     """How kubelet names a container in an Event: kind is containers, initContainers or ephemeralContainers."""

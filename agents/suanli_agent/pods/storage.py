@@ -35,6 +35,23 @@ async def measure(
     return storage.Usage(found, {name: layers[name] + written[name] for name in layers})
 
 
+async def use(ctx: context.Context, pods: Sequence[objects.Pod]) -> dict[str, int]:
+    """What images and these pods take: directory -> bytes in it. Raises errors.RuntimeFault."""
+    images = await ctx.runtime.image_filesystem()
+    own = [
+        volumes.Volumes(ctx.settings, pod).path(volume)
+        for pod in pods
+        for volume in storage.disk_volumes(pod.spec)
+    ]
+    logs = [configs.log_directory(ctx.settings, pod) for pod in pods]
+
+    def walk() -> dict[str, int]:
+        found = {ctx.settings.root: own, ctx.settings.log_root: logs}
+        return {str(home): sum(map(disk_bytes, folders)) for home, folders in found.items()}
+
+    return {**(dict([images]) if images else {}), **await asyncio.get_running_loop().run_in_executor(None, walk)}
+
+
 def disk_bytes(folder: Path) -> int:
     """What the files and folders below take on the disk; what vanishes meanwhile, and links, count nothing."""
     total = 0

@@ -232,8 +232,10 @@ class Runtime:
         request = cri.RemoveImageRequest(image=cri.ImageSpec(image=name))
         await self._call(IMAGES + "RemoveImage", request, cri.RemoveImageResponse, WORK_SECONDS)
 
-    async def image_filesystem(self) -> Optional[str]:
-        """The directory in which the runtime keeps images, None where it does not say."""
+    async def image_filesystem(self) -> Optional[tuple[str, int]]:
+        """The directory in which the runtime keeps images, and the bytes that it has there, writable layers too where
+        they lie beside them; None where it does not say.
+        """
         answer = await self._call(IMAGES + "ImageFsInfo", cri.ImageFsInfoRequest(), cri.ImageFsInfoResponse)
-        places = [usage.fs_id.mountpoint for usage in answer.image_filesystems]
+        places = [(usage.fs_id.mountpoint, int(usage.used_bytes.value)) for usage in answer.image_filesystems]
         return places[0] if places else None
