@@ -159,8 +159,11 @@ class Box:
         return done
 
     def join(self, line: list[str], *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the join line that the hub printed, with this box's name."""
-        return self.agent(*line[1:], "--node-name", self.name, *options, check=check)
+        """Run the join line that the hub printed; with this box's name where the line says none, for the boxes of this
+        machine have one host name.
+        """
+        named = [] if "--node-name" in line else ["--node-name", self.name]
+        return self.agent(*line[1:], *named, *options, check=check)
 
     @property
     def log(self) -> Path:

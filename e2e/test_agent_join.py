@@ -188,8 +188,10 @@ def test_a_name_that_exists_is_not_given_again(hub: Cluster, tmp_path: Path, joi
 
 
 def test_a_token_for_one_node_is_spent_when_used(hub: Cluster, tmp_path: Path, ca: str) -> None:
+    """The printed line names the node: it joins a box whose host name is another."""
     line = boxes.token_line(hub, "north", "--node", "single")
-    wrong = Box(tmp_path / "wrong", "other").join(line, "--ca-file", ca, check=False)
+    assert line[-2:] == ["--node-name", "single"]
+    wrong = Box(tmp_path / "wrong", "other").join(line, "--ca-file", ca, "--node-name", "other", check=False)
     assert "TokenForOtherNode" in wrong.stderr
     Box(tmp_path / "right", "single").join(line, "--ca-file", ca)
     again = Box(tmp_path / "again", "single").join(line, "--ca-file", ca, check=False)

@@ -58,7 +58,8 @@ def create(*, site: str, node: str, replace: bool, ttl: int | None, hub: str, pa
         raise click.ClickException(error.message) from error
     url = hub or way.server
     _warn(url)
-    click.echo(f"suanli-agent join --hub {url} --token {made} --ca-hash {ca_hash(way.ca)}")
+    named = f" --node-name {node}" if node else ""  # else the box comes as its host name says: TokenForOtherNode
+    click.echo(f"suanli-agent join --hub {url} --token {made} --ca-hash {ca_hash(way.ca)}{named}")
 
 
 async def _create(way: connection.Connection, name: str, node: str, *, replace: bool, ttl: int | None) -> str:
