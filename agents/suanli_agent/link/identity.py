@@ -113,8 +113,8 @@ class Identity:
             await self._recover(certificate, DECISION_SECONDS if expired else REFUSED_SECONDS)
         elif now >= renew_at(certificate):
             await self.renew(certificate)
+        await self._keep_recovery(now)  # first: a serving certificate may be denied, or wait for a decision
         await self._serve(now)
-        await self._keep_recovery(now)
         self.said = "valid"
         return self._until_next()
 
@@ -194,8 +194,8 @@ class Identity:
         path = f"/api/v1/namespaces/kube-system/secrets/bootstrap-token-{recovery_id(site)}"
         try:
             token = _token(json.loads(await self.client.request("GET", path)))
-        except ports.ForbiddenError:
-            # The controller grants it once it has seen our Node.
+        except (ports.ForbiddenError, ports.NotFoundError):
+            # The controller makes it, and grants it once it has seen our Node.
             log.info("identity: no recovery token yet")
             return
         if not have or self.store.recovery.read_text() != token:

@@ -155,6 +155,52 @@ async def test_one_refusal_alone_asks_for_no_new_certificate(
     assert not caplog.messages  # with no token, recovery would have said so
 
 
+# --- a hub that decides on no serving certificate
+
+
+@pytest.mark.parametrize("decision", [{}, {"conditions": [{"type": "Denied", "reason": "NotYours"}]}])
+async def test_the_way_back_is_on_disk_whatever_becomes_of_the_serving_certificate(
+    tmp_path: Path, decision: dict[str, object]
+) -> None:
+    """Without logs and exec a box does its work; without the recovery token it may never come back."""
+    asked = asyncio.Event()
+    data = {"token-id": "YWJjZGVm", "token-secret": "MDEyMzQ1Njc4OWFiY2RlZg=="}
+
+    class Undecided(MoodyHub):
+        async def answer(self, request: server.Request) -> server.Answer:
+            if "/secrets/" in request.path:
+                return server.as_json({"data": data})
+            if "certificatesigningrequests" in request.path:
+                asked.set()
+                return server.as_json({"metadata": {"name": "c"}, "status": decision})
+            return await MoodyHub.answer(self, request)
+
+    hub = Undecided()
+    hub.refuses = False
+    async with refused_box(tmp_path, hub) as kept:
+        kept._names = lambda: ("10.0.0.5",)
+        await becomes(asked.is_set)
+        assert kept.store.recovery.read_text() == "abcdef.0123456789abcdef"
+
+
+async def test_a_hub_that_has_no_recovery_token_keeps_no_serving_certificate_away(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    class Without(MoodyHub):
+        async def answer(self, request: server.Request) -> server.Answer:
+            if "certificatesigningrequests" in request.path:
+                asked.set()
+            if "/secrets/" in request.path:
+                return server.Response(404, b"{}")
+            return await MoodyHub.answer(self, request)
+
+    hub = Without()
+    hub.refuses = False
+    async with refused_box(tmp_path, hub) as kept:
+        kept._names = lambda: ("10.0.0.5",)
+        await becomes(asked.is_set)
+
+
 async def test_pods_that_start_together_share_a_few_connections() -> None:
     """Each connection is a TLS handshake for both sides, and buffers that stay."""
     under_way, most = 0, 0
