@@ -23,7 +23,12 @@ def restore(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> No
 def staying(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
     """What a workload keeps, by (target, variant), by index; what is assumed is made to agree with it."""
     stay = _kept(where, one, known)
-    if one.ask.divide is not demand.Divide.DUPLICATED:
+    if one.ask.divide is demand.Divide.DUPLICATED:
+        for target in {place[0] for place in stay}:
+            here = {place: count for place, count in stay.items() if place[0] == target}
+            _shrink(where, one, known, here)
+            stay |= here
+    else:
         _shrink(where, one, known, stay)
         _give_up(where, one, known, stay)
     _settle(where, one, known, stay)

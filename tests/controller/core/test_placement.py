@@ -242,6 +242,21 @@ def test_scaling_down_takes_from_the_less_preferred_first() -> None:
     assert fleets.counts(decide(where, ask, 8, current=first.counts())) == {"Cloud/a": 8}
 
 
+def test_scaling_down_what_is_duplicated_takes_from_every_target() -> None:
+    where = fleets.of([fleets.cloud("a"), fleets.cloud("b")], [fleets.node("n"), fleets.node("m", "Cloud/b")])
+    ask = fleets.ask(divide=demand.Divide.DUPLICATED)
+    first = decide(where, ask, 6)
+    assert fleets.counts(decide(where, ask, 2, current=first.counts())) == {"Cloud/a": 2, "Cloud/b": 2}
+
+
+def test_a_target_that_is_closed_to_a_demand_takes_nothing_new_of_it() -> None:
+    where = fleets.of([fleets.cloud("a"), fleets.cloud("b")], [fleets.node("n"), fleets.node("m", "Cloud/b")])
+    held = {("Cloud/a", "default"): 2}
+    decision = decide(where, fleets.ask(), 12, current=held, closed=frozenset({"Cloud/a"}))
+    assert fleets.counts(decision) == {"Cloud/a": 2, "Cloud/b": 8}
+    assert fleets.reasons(decision) == [(names.TARGET_EXCLUDED, 1), (names.INSUFFICIENT_CPU, 1)]
+
+
 def test_a_cordoned_target_keeps_and_takes_nothing_and_a_draining_one_is_emptied() -> None:
     where = fleets.of(
         [fleets.cloud("a"), fleets.cloud("b")], [fleets.node("n"), fleets.node("m", "Cloud/b", cpu=64)]
