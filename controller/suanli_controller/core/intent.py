@@ -92,10 +92,28 @@ def without(now: Intent, places: Collection[Place]) -> Intent:
     return Intent({place: count for place, count in now.wished.items() if place not in places}, now.leaving)
 
 
-def shrunk(wished: Mapping[Place, int], most: int) -> dict[Place, int]:
-    """At most so many pods at a time, taken away in proportion; one stays in each place, to finish what is there."""
-    places = sorted(wished)
-    if sum(wished.values()) <= most:
-        return dict(wished)
-    rest = objects.completions_of(max(0, most - len(places)), [wished[place] - 1 for place in places])
-    return {place: 1 + more for place, more in zip(places, rest, strict=True)}
+def shrunk(wished: Mapping[Place, int], most: int, *, duplicated: bool = False) -> dict[Place, int]:
+    """At most so many pods at a time, taken away in proportion; one stays in each place, to finish what is there.
+    `duplicated`: so many in each target.
+    """
+    return {place: count for lot in _lots(wished, duplicated) for place, count in _shrunk(lot, most).items()}
+
+
+def _shrunk(lot: Mapping[Place, int], most: int) -> Mapping[Place, int]:
+    if sum(lot.values()) <= most:
+        return lot
+    rest = objects.completions_of(max(0, most - len(lot)), [count - 1 for count in lot.values()])
+    return {place: 1 + more for place, more in zip(lot, rest, strict=True)}
+
+
+def pods_wanted(wished: Mapping[Place, int], most: int, *, duplicated: bool = False) -> int:
+    """How many pods at a time a Job with these places should have in all, where there is room."""
+    return sum(max(most, len(lot)) for lot in _lots(wished, duplicated))
+
+
+def _lots(wished: Mapping[Place, int], duplicated: bool) -> list[dict[Place, int]]:
+    """Places that share a number of pods."""
+    lots: dict[str, dict[Place, int]] = {}
+    for place, count in sorted(wished.items()):
+        lots.setdefault(place[0] if duplicated else "", {})[place] = count
+    return list(lots.values())

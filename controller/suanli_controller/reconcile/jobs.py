@@ -1,10 +1,11 @@
-"""What of a Job that was placed is to be placed anew. It runs once: only what is known never to have begun, or to be
-gone with its target.
-"""
+"""Jobs that were placed. One runs once: anew only what is known never to have begun, or to be gone with its target."""
 
 from collections.abc import Collection
 
+import msgspec
+
 from suanli_controller.api import names
+from suanli_controller.core import demand, intent
 from suanli_controller.core.workload_status import Place
 from suanli_controller.reconcile import city, observation
 from suanli_controller.reconcile.record import Record
@@ -33,3 +34,24 @@ def never_began(here: city.City, record: Record, stuck: Collection[Place]) -> se
         for place in stuck
         if place in seen and place not in bound and not (seen[place].succeeded or seen[place].failed)
     }
+
+
+def bounded(here: city.City, record: Record, one: demand.Demand) -> demand.Demand:
+    """The demand of a Job that has places: it grows only where it is, and what has no place goes elsewhere, for the
+    completions of what runs are fixed.
+    """
+    wished = record.given.wished if record.given else {}
+    has = frozenset(target for target, _ in wished)
+    total, unknown = sum(wished.values()), sum(wished.values()) - sum(one.current.values())
+    duplicated = one.ask.divide is demand.Divide.DUPLICATED  # then `replicas` is for each target
+    if left := record.unplaced_completions:
+        more = min(left, max(1, one.replicas - total))
+        replicas = one.replicas if duplicated else total - unknown + more
+        return msgspec.structs.replace(one, replicas=replicas, closed=has)
+    replicas = one.replicas if duplicated else max(one.replicas - unknown, len(one.current))
+    return msgspec.structs.replace(
+        one,
+        replicas=replicas,
+        current=intent.shrunk(one.current, replicas, duplicated=duplicated),
+        closed=frozenset(here.targets) - has,
+    )

@@ -104,7 +104,9 @@ class Record:
         wished = self.given.wished if self.given else {}
         if not wished or self.unplaced_completions or (self.decision is not None and self.decision.unplaced):
             return False
-        return sum(wished.values()) == max(rules.replicas_of(self.item), len(wished))
+        duplicated = self.ask is not None and self.ask.divide is demand.Divide.DUPLICATED
+        wanted = intent.pods_wanted(wished, rules.replicas_of(self.item), duplicated=duplicated)
+        return sum(wished.values()) == wanted
 
     @property
     def completions(self) -> Mapping[workload_status.Place, int]:
@@ -143,11 +145,11 @@ class Record:
         return objects.Share(*place, replicas, self.completions.get(place, 0))
 
     def has_ended(self, place: workload_status.Place) -> bool:
-        """Whether a Job's share is on record as done: it is not made again, though others still run."""
+        """Whether a Job's share is on record as done, or nothing: it is not made again, though others still run."""
         if workload_status.is_finished(self.item):
             return True
         done = {(each.target, each.variant): each.succeeded for each in self.item.status.placements}
-        return done.get(place, 0) >= max(self.share(place).completions, 1)
+        return done.get(place, 0) >= self.completions.get(place, 0)
 
     def knows(self, item: workload.ComputeWorkload) -> bool:
         """Whether an object is what we wrote ourselves or know already: there is nothing in it to look at."""

@@ -202,23 +202,7 @@ class Workloads:
             excluded=frozenset() if record.is_job else observation.draining(self.city),
             held=observation.silent(self.city, record.given.wished),
         )
-        return self._of_begun_job(record, one) if record.is_job and record.given.wished else one
-
-    def _of_begun_job(self, record: Record, one: demand.Demand) -> demand.Demand:
-        """It grows only where it is, and what has no place goes elsewhere: the completions of what runs are fixed."""
-        wished = record.given.wished if record.given else {}
-        has = frozenset(target for target, _ in wished)
-        total, unseen = sum(wished.values()), sum(wished.values()) - sum(one.current.values())
-        if left := record.unplaced_completions:
-            more = min(left, max(1, one.replicas - total))
-            return msgspec.structs.replace(one, replicas=total - unseen + more, closed=has)
-        wanted = max(one.replicas - unseen, len(one.current))
-        return msgspec.structs.replace(
-            one,
-            replicas=wanted,
-            current=intent.shrunk(one.current, wanted),
-            closed=frozenset(self.city.targets) - has,
-        )
+        return jobs.bounded(self.city, record, one) if record.is_job and record.given.wished else one
 
     def _priority(self, name: str) -> int:
         if name:

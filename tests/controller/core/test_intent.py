@@ -130,8 +130,14 @@ def test_a_decision_takes_no_place_of_a_job_away(before: Counts, current: Counts
     assert not revised.leaving
 
 
-@given(COUNTS, st.integers(1, 20))
-def test_a_job_with_fewer_pods_at_a_time_keeps_one_in_each_place(wished: Counts, most: int) -> None:
-    less = intent.shrunk(wished, most)
-    assert sum(less.values()) == min(sum(wished.values()), max(most, len(wished)))
+@given(COUNTS, st.integers(1, 20), st.booleans())
+def test_a_job_with_fewer_pods_at_a_time_keeps_one_in_each_place(
+    wished: Counts, most: int, duplicated: bool
+) -> None:
+    less = intent.shrunk(wished, most, duplicated=duplicated)
+    assert less.keys() == wished.keys()
     assert all(1 <= less[place] <= count for place, count in wished.items())
+    wanted = intent.pods_wanted(wished, most, duplicated=duplicated)
+    assert sum(less.values()) <= wanted
+    if not duplicated:
+        assert sum(less.values()) == min(sum(wished.values()), wanted)

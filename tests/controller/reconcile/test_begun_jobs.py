@@ -61,11 +61,11 @@ class Stage:
     def there(self, place: workload_status.Place) -> cluster.Cluster:
         return self.city.carriers[place[0]].there
 
-    async def apply(self, divide: bool = False, **job: int) -> None:
+    async def apply(self, divide: str = "", **job: int) -> None:
         """The Job is made or changed, decided and written down."""
         self.version += 1
         before = self.all.records[KEY].item if KEY in self.all.records else None
-        spec: dict[str, Any] = {"placement": {"divide": "Capacity"}} if divide else {}
+        spec: dict[str, Any] = {"placement": {"divide": divide}} if divide else {}
         made = works.work("sum", type="Job", job={"completions": 8, "parallelism": 4, **job}, **spec)
         head = msgspec.structs.replace(
             made.metadata,
@@ -161,13 +161,28 @@ async def test_a_job_grows_only_where_it_is_and_as_far_as_there_is_room() -> Non
 
 async def test_the_shares_of_a_divided_job_are_fixed_and_its_pods_at_a_time_follow_in_proportion() -> None:
     stage = Stage("a", "b")
-    await stage.apply(divide=True, parallelism=8)
+    await stage.apply("Capacity", parallelism=8)
     assert stage.placed == {A: (4, 4), B: (4, 4)}
     for parallelism, each in ((4, 2), (1, 1), (6, 3)):
-        await stage.apply(divide=True, parallelism=parallelism)
+        await stage.apply("Capacity", parallelism=parallelism)
         stage.restart()
         stage.look()
         assert stage.placed == {A: (each, 4), B: (each, 4)}
+
+
+async def test_a_duplicated_job_follows_its_parallelism_in_each_target() -> None:
+    stage = Stage("a", "b")
+    for parallelism in (4, 2, 3):
+        await stage.apply("Duplicated", parallelism=parallelism)
+        assert stage.placed == {A: (parallelism, 4), B: (parallelism, 4)}
+
+
+async def test_a_place_with_no_part_of_the_completions_makes_no_job() -> None:
+    """An object of a Job without a share would run all of it."""
+    stage = Stage("a", "b")
+    await stage.apply("Duplicated", completions=1, parallelism=1)
+    assert stage.placed == {A: (1, 1), B: (1, 0)}
+    assert [stage.all.records[KEY].has_ended(place) for place in (A, B)] == [False, True]
 
 
 async def test_a_job_that_went_with_its_cloud_begins_anew() -> None:
@@ -213,7 +228,7 @@ async def test_the_lost_share_of_a_divided_job_goes_where_none_of_it_is(
 ) -> None:
     """Unless it is on record as done: then it is not run again."""
     stage = Stage("a", "b")
-    await stage.apply(divide=True, parallelism=8)
+    await stage.apply("Capacity", parallelism=8)
     stage.add_cloud("Cloud/c", cores=8)
     stage.run(A, succeeded=succeeded)
     stage.run(B)
