@@ -59,7 +59,7 @@ async def look(hub: client.Client, namespace: str, now: dt.datetime) -> Survey:
     remote = [each for each in clouds.items if each.spec.access.kubeconfig_secret_ref is not None]
     read = await asyncio.gather(*(_read(hub, each, namespace) for each in remote), return_exceptions=True)
     for item, objects in zip(remote, read, strict=True):
-        _take_cloud(found, item, objects, now)
+        take_cloud(found, item, objects, now)
     return found
 
 
@@ -87,7 +87,8 @@ def _take_hub(found: Survey, nodes: Iterable[core_v1.Node], pods: Iterable[core_
         _take_pod(found, pod, target_of.get(pod.spec.node_name, ""), now)
 
 
-def _take_cloud(found: Survey, item: cloud.Cloud, read: Objects | BaseException, now: dt.datetime) -> None:
+def take_cloud(found: Survey, item: cloud.Cloud, read: Objects | BaseException, now: dt.datetime) -> None:
+    """Take in what was read of a Cloud, or why it could not be. Of one that is refused the pods are not counted."""
     ref = names.target(names.CLOUD_KIND, item.metadata.name)
     reported = places.as_reported(item)
     if isinstance(read, BaseException):
