@@ -68,13 +68,6 @@ class Carrier:
         self._at_work: dict[str, Wants] = {}  # what is being brought in line at this moment
         self._namespaces: set[str] = set()
         self._queue: queue.WorkQueue[str] = queue.WorkQueue("carrier")
-        self._open = False
-
-    def set_open(self, *, is_open: bool) -> None:
-        """Whether anything may be written there: not before the cluster is known to be ours."""
-        was, self._open = self._open, is_open
-        if is_open and not was:
-            self.look_at_all()
 
     def want(self, workload_uid: str, wants: Wants) -> None:
         """Have this, and only this, of a workload from now on."""
@@ -167,7 +160,7 @@ class Carrier:
     async def _converge(self, workload_uid: str) -> None:
         """Observe, decide the steps, take them, report. A cluster that does not answer is tried when it does."""
         wants = self._wants.get(workload_uid)
-        if wants is None or not self._open or not self.there.ready:
+        if wants is None or not self.there.ready:
             return
         self._at_work[workload_uid] = wants
         try:

@@ -152,11 +152,14 @@ class City:
     # --- clusters and targets
 
     def add_cluster(self, ref: str, api: client.Client) -> cluster.Cluster:
-        """Begin to follow a cluster and to carry objects there, until `remove_cluster`."""
+        """Call a cluster until `remove_cluster`. What is there is read, and objects are carried there, from its `begin`
+        on: of the hub at once.
+        """
         api.guard = self.hub.guard  # who no longer leads the hub writes to no cloud either
         there = cluster.Cluster(ref, api, self.hub_uid, self)
         self.carriers[ref] = carrier.Carrier(there, self.sources, self.hub_uid, self._named, self._wake_uid)
-        self.carriers[ref].set_open(is_open=ref == HUB)
+        if ref == HUB:
+            there.begin()
         self._tasks[ref] = asyncio.create_task(self._follow(ref), name=f"cluster {ref}")
         return there
 

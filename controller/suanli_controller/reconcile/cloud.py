@@ -14,7 +14,7 @@ import structlog
 from suanli_controller.api import cloud, names
 from suanli_controller.core import centre, cloud_status, conditions, places, storage
 from suanli_controller.core.cloud_status import Finding, View
-from suanli_controller.kube import client, errors, events, informer, kinds, resources
+from suanli_controller.kube import client, connection, errors, events, informer, kinds, resources
 from suanli_controller.reconcile import access, city, claim, clearing, cluster, writing
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,6 @@ class Clouds:
         self.units = units
         self._connected: dict[str, tuple[str, str, str]] = {}  # cloud -> Secret's name, key and resourceVersion
         self._expires: dict[str, dt.datetime | None] = {}
-        self._claimed: set[str] = set()
         items.subscribe(self._item_changed)
         secrets.subscribe(self._secret_changed)
 
@@ -111,30 +110,30 @@ class Clouds:
             )
         except Exception:  # a fault of ours with one cloud is not one of all
             log.exception("cloud not reconciled", cloud=name, retry_in=self.city.clouds.retry(name))
-        else:
-            self.city.clouds.forget(name)
         finally:
             self.city.clouds.done(name)
 
     async def _attend(self, name: str) -> None:
-        """Observe, connect, examine, tell the fleet, report."""
-        item = self.items.get(name)
+        """Observe, connect, examine, take, tell the fleet, report."""
+        item, failed = self.items.get(name), False
         if item is None:
-            await self._let_go(name)
-            return
-        if item.metadata.deletion_timestamp is not None:
+            await self._forget(name)
+        elif item.metadata.deletion_timestamp is not None:
             await self._take_leave(item)
-            return
-        item = await writing.finalizers(self.city.hub, kinds.CLOUDS, item, names.CLOUD_FINALIZER, present=True)
-        finding = await self._connect(item) or await self._examine(item)
-        self._tell_fleet(item, finding)
-        await self._report(item, finding)
-        self.city.clouds.add_after(name, RTT_SECONDS)
+        else:
+            item = await writing.finalizers(self.city.hub, kinds.CLOUDS, item, names.CLOUD_FINALIZER, present=True)
+            finding = await self._connect(item) or await self._examine(item)
+            if finding is None:
+                finding, failed = await self._take(item)
+            self._tell_fleet(item, finding)
+            await self._report(item, finding)
+            self.city.clouds.add_after(name, RTT_SECONDS)
+        (self.city.clouds.retry if failed else self.city.clouds.forget)(name)
 
     # --- connecting
 
     async def _connect(self, item: cloud.Cloud) -> Finding | None:
-        """Follow the cluster that the spec names; returns why that cannot be."""
+        """Call the cluster that the spec names; returns why that cannot be."""
         name, reference = item.metadata.name, item.spec.access.kubeconfig_secret_ref
         ref = names.target(names.CLOUD_KIND, name)
         if reference is None:
@@ -165,23 +164,25 @@ class Clouds:
         return places.local_cloud(self.items.objects.values())
 
     async def _let_go(self, name: str) -> None:
-        """Follow it no more. Nothing there is touched."""
+        """Follow its cluster no more, if it was. Nothing there is touched, and what it holds counts as held."""
         ref = names.target(names.CLOUD_KIND, name)
         self._connected.pop(name, None)
         self._expires.pop(name, None)
-        self._claimed.discard(name)
         if ref in self.city.carriers:
             await self.city.remove_cluster(ref)
-        if self.items.get(name) is None:
-            self.city.remove_target(ref)
-            if (first := self._first_local()) != "":
-                self.city.clouds.add(first)  # it may have the hub's nodes now
-            self.city.wake_workloads()
 
-    # --- examining
+    async def _forget(self, name: str) -> None:
+        """The Cloud is gone, and what it held counts no more. Nothing there is touched."""
+        await self._let_go(name)
+        self.city.remove_target(names.target(names.CLOUD_KIND, name))
+        if (first := self._first_local()) not in ("", name):
+            self.city.clouds.add(first)  # it may have the hub's nodes now
+        self.city.wake_workloads()
+
+    # --- examining and taking
 
     async def _examine(self, item: cloud.Cloud) -> Finding | None:
-        """Why the cloud cannot be used now; none where it can."""
+        """Why the cloud cannot be used now, as far as its link tells."""
         there = self._cluster(item)
         if there is None or not there.link.asked:
             return Finding("Unknown", _CONNECTING, "its API server has not answered yet")
@@ -190,16 +191,29 @@ class Clouds:
         if cloud_status.is_too_old(there.link.version.number):
             oldest = ".".join(map(str, cloud_status.OLDEST))
             message = f"Kubernetes {there.link.version.git_version} is too old: {oldest} or later is needed"
+            if there.has_begun:  # it was newer; it is called again, and read when it is newer again
+                await self._let_go(item.metadata.name)
             return Finding("False", names.VERSION_TOO_OLD, message)
-        if item.spec.access.local is None and item.metadata.name not in self._claimed:
-            mark, carrier = self._mark(item.metadata.name), self.city.carriers[there.ref]
-            refusal = await claim.take(carrier, mark, lambda name: self.items.get(name) is not None)
-            if refusal is not None:
-                return refusal
-            self._claimed.add(item.metadata.name)
-        if not there.synced:
-            return Finding("Unknown", _CONNECTING, "its objects are being read")
         return None
+
+    async def _take(self, item: cloud.Cloud) -> tuple[Finding | None, bool]:
+        """Mark a cluster that answers as this Cloud's, and only then read what is there: the nodes, pods and objects
+        of one cluster under two names would be counted twice, and each would take the other's for its own.
+
+        Returns why the cloud cannot be used yet, and whether we failed to find out: then it is soon tried again.
+        """
+        there = self._cluster(item)
+        assert there is not None  # noqa: S101  # `_examine` saw to it
+        if not there.has_begun:
+            mark, carrier = self._mark(item.metadata.name), self.city.carriers[there.ref]
+            try:
+                refusal = await claim.take(carrier, mark, lambda name: self.items.get(name) is not None)
+            except errors.KubeError as error:
+                return claim.trouble(error), True
+            if refusal is not None:
+                return refusal, False
+            there.begin()
+        return None if there.synced else Finding("Unknown", _CONNECTING, "its objects are being read"), False
 
     def _cluster(self, item: cloud.Cloud) -> cluster.Cluster | None:
         local = item.spec.access.local is not None
@@ -224,8 +238,6 @@ class Clouds:
         )
         at = ref if spec.access.local is None else city.HUB
         self.city.set_target(target, at, spec.node_profiles, draining=spec.draining)
-        if spec.access.local is None and ref in self.city.carriers:
-            self.city.carriers[ref].set_open(is_open=finding is None)
         self.city.targets[ref].examined = finding is None or finding.reason != _CONNECTING
         if was != (target.ready, spec.draining):
             self.city.wake_workloads()
@@ -264,22 +276,30 @@ class Clouds:
         """Do as deletionPolicy says with our objects there, take back our mark, let go."""
         if names.CLOUD_FINALIZER not in item.metadata.finalizers:
             return
-        name, there, trouble = item.metadata.name, self._cluster(item), None
+        there, trouble = self._cluster(item), None
         if there is None or there.trouble is not None:  # who led before us may have begun this
             trouble = await self._connect(item)
             there = self._cluster(item)
         if there is not None and not there.link.asked:
-            self.city.clouds.add_after(name, LOOK_AGAIN_SECONDS)
-        elif self._is_to_clear(item) and not await self._is_clear(item, there):
-            await self._report_leave(item, there, trouble)
-            self.city.clouds.add_after(name, LOOK_AGAIN_SECONDS)
+            self.city.clouds.add_after(item.metadata.name, LOOK_AGAIN_SECONDS)
+        elif item.spec.deletion_policy == "Delete" and not _is_abandoned(item):
+            await self._clear(item, there, trouble)
         else:
             await self._release(item, there)
 
-    @staticmethod
-    def _is_to_clear(item: cloud.Cloud) -> bool:
-        abandoned = item.metadata.annotations.get(names.ABANDON_ANNOTATION) == "true"
-        return item.spec.deletion_policy == "Delete" and not abandoned
+    async def _clear(self, item: cloud.Cloud, there: cluster.Cluster | None, trouble: Finding | None) -> None:
+        """Have what is ours deleted there, and go when nothing is left."""
+        hindrance: Finding | errors.KubeError | None = trouble if there is None else there.trouble
+        try:
+            is_clear = await self._is_clear(item, there)
+        except errors.KubeError as error:
+            is_clear, hindrance = False, error
+        if is_clear:
+            await self._release(item, there)
+            return
+        if hindrance is not None:  # else it answers, and what is there is going
+            await self._report_leave(item, hindrance.message)
+        self.city.clouds.add_after(item.metadata.name, LOOK_AGAIN_SECONDS)
 
     async def _is_clear(self, item: cloud.Cloud, there: cluster.Cluster | None) -> bool:
         """Have everything of ours deleted there; whether nothing is left."""
@@ -302,29 +322,45 @@ class Clouds:
         """Whether all that is there is not this Cloud's: it was refused, as another has the cluster."""
         if item.spec.access.local is not None:
             return self._first_local() != item.metadata.name
-        return there is not None and await claim.is_anothers(there, self._mark(item.metadata.name))
+        if there is None:
+            return False
+        return await claim.is_anothers(there.api, self._mark(item.metadata.name), was_ours=there.has_begun)
 
     def _mark(self, name: str) -> claim.Mark:
         return claim.Mark(self.city.hub_uid, name)
 
     async def _release(self, item: cloud.Cloud, there: cluster.Cluster | None) -> None:
-        """Another hub may have it now, or a Cloud that is made anew under this name."""
-        self._claimed.discard(item.metadata.name)
-        if there is not None and there.trouble is None and item.spec.access.local is None:
-            await claim.release(there, self._mark(item.metadata.name))
+        """Let go, and take back our mark only then: nothing is read or written there any more when it may be another
+        hub's, another Cloud's, or one's that is made anew under this name.
+        """
+        answers = there is not None and there.trouble is None and item.spec.access.local is None
+        way = there.api.connection if there is not None and answers else None
+        await self._forget(item.metadata.name)
+        if way is not None:
+            await self._take_back_mark(item, way)
         await writing.finalizers(self.city.hub, kinds.CLOUDS, item, names.CLOUD_FINALIZER, present=False)
 
-    async def _report_leave(
-        self, item: cloud.Cloud, there: cluster.Cluster | None, trouble: Finding | None
-    ) -> None:
-        found = there.trouble if there is not None else trouble
-        if found is None:
-            return  # it answers, and what is there is going
+    async def _take_back_mark(self, item: cloud.Cloud, way: connection.Connection) -> None:
+        """Raises errors.KubeError where trying again may help."""
+        async with client.Client(way) as api:
+            api.guard = self.city.hub.guard
+            try:
+                await claim.release(api, self._mark(item.metadata.name))
+            except errors.KubeError as error:
+                if not (_is_abandoned(item) or isinstance(error, (errors.Forbidden, errors.Unauthorized))):
+                    raise
+                log.warning("our mark is left behind", cloud=item.metadata.name, error=str(error))
+
+    async def _report_leave(self, item: cloud.Cloud, hindrance: str) -> None:
         message = (
-            f"deletionPolicy: Delete waits for the cloud: {found.message}; mend that, or annotate the Cloud "
+            f"deletionPolicy: Delete waits for the cloud: {hindrance}; mend that, or annotate the Cloud "
             f'{names.ABANDON_ANNOTATION}: "true" to leave behind what is there'
         )
         view = View(finding=Finding("Unknown", names.UNREACHABLE, message))
         status = cloud_status.status_of(item, view, dt.datetime.now(dt.UTC))
         if status != item.status:
             await writing.status(self.city.hub, kinds.CLOUDS, item, status)
+
+
+def _is_abandoned(item: cloud.Cloud) -> bool:
+    return item.metadata.annotations.get(names.ABANDON_ANNOTATION) == "true"

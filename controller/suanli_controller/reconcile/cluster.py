@@ -84,6 +84,7 @@ class Cluster:
             *self.owned.values(),
             *self.copies.values(),
         )
+        self._begun = asyncio.Event()
         self._synced = False
         self._by_workload: Mapping[str, index.Index[Any]] = {
             kind: each.index(_workload_uid) for kind, each in self.owned.items()
@@ -136,6 +137,15 @@ class Cluster:
     def _changed(self) -> None:
         self.ears.state_changed(self)
 
+    def begin(self) -> None:
+        """It is known whose the cluster is: from now on what is there is read and kept current."""
+        self._begun.set()
+
+    @property
+    def has_begun(self) -> bool:
+        """What is there is read. Until then it is silent in all that is asked of it, but for its link."""
+        return self._begun.is_set()
+
     @property
     def synced(self) -> bool:
         """Everything was read once; it may be old by now."""
@@ -156,9 +166,10 @@ class Cluster:
         return self.synced and self.trouble is None
 
     async def run(self) -> None:
-        """Keep everything current until cancelled."""
+        """Ask whether it answers and, once `begin` was called, keep everything current, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.link.run())
+            await self._begun.wait()
             for each in (*self.informers, self.storage_capacities, self.volumes):
                 tasks.create_task(each.run())
 

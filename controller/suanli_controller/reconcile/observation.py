@@ -42,9 +42,11 @@ def seen(here: city.City, uid: str) -> dict[Place, Seen]:
 
 
 def is_silent(here: city.City, target: str) -> bool:
-    """Whether a target that the hub knows does not answer, or has not answered yet."""
-    there = here.cluster_of(target)
-    return target in here.targets and (there is None or not there.ready)
+    """Whether a target that the hub knows does not answer, has not answered yet, or is refused: what it holds is not
+    known, and not lost.
+    """
+    state, there = here.targets.get(target), here.cluster_of(target)
+    return state is not None and (there is None or not there.ready or not state.target.ready)
 
 
 def silent(here: city.City, places: Iterable[Place]) -> frozenset[str]:

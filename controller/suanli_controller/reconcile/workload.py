@@ -314,8 +314,8 @@ class Workloads:
         if not silent:
             return
         message = (
-            f"deletion waits for {', '.join(silent)}, which does not answer; annotate the workload "
-            f'{names.ABANDON_ANNOTATION}: "true" to leave behind what is there'
+            f"deletion waits for {', '.join(silent)}, which does not answer or is refused (its Ready says why); "
+            f'annotate the workload {names.ABANDON_ANNOTATION}: "true" to leave behind what is there'
         )
         found = [conditions.make(names.READY, "Unknown", "TargetUnreachable", message)]
         item = record.item

@@ -75,7 +75,6 @@ def want(uid: str) -> carrier.Wants:
 
 def carrying(there: Any) -> carrier.Carrier:
     made = carrier.Carrier(there, Any, "hub", lambda _: None, lambda _: None)  # type: ignore[arg-type]
-    made.set_open(is_open=True)
     made.copies.bring = nothing  # type: ignore[method-assign, assignment]
     return made
 

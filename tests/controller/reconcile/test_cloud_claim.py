@@ -1,0 +1,215 @@
+"""A cluster is read and written only once it is known whose it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests import works
+
+from suanli_controller.api import cloud, core_v1, meta, names, workload
+from suanli_controller.core import intent
+from suanli_controller.kube import client, errors, informer, kinds, resources, transport
+from suanli_controller.reconcile import carrier, city, observation, wishes
+from suanli_controller.reconcile import cloud as clouds
+from suanli_controller.reconcile.record import Record
+
+REF = "Cloud/c"
+SERVER_ERROR = errors.ServerError(errors.Status(code=500, message="etcd is having a moment"))
+
+
+class Api:
+    """Stands in for client.Client of a cloud: its kube-system, its mark, and which kinds were listed."""
+
+    guard = None
+    settings = transport.Settings()
+
+    def __init__(self, **mark: str) -> None:
+        self.mark = mark
+        self.is_listed = asyncio.Event()
+        self.uid = "its own"
+        self.minor = "30"
+        self.trouble: errors.KubeError | None = None
+        self.listed: set[str] = set()
+        self.closed = False
+
+    async def version(self, **_: Any) -> client.Version:
+        return client.Version("1", self.minor, f"v1.{self.minor}.0")
+
+    async def get(self, resource: Any, name: str, _namespace: str = "") -> Any:
+        if self.trouble is not None:
+            raise self.trouble
+        if resource is resources.NAMESPACES:
+            return core_v1.Namespace(metadata=meta.ObjectMeta(name=name, uid=self.uid))
+        if not self.mark:
+            raise errors.NotFound(errors.Status(code=404, message=name))
+        return core_v1.ConfigMap(metadata=meta.ObjectMeta(name=name, resource_version="1"), data=self.mark)
+
+    async def create(self, _resource: Any, made: Any) -> None:
+        self.mark = made["data"]
+
+    replace = create
+
+    async def list_bytes(self, resource: Any, *_: Any, **__: Any) -> bytes:
+        self.listed.add(resource.plural)
+        self.is_listed.set()
+        await asyncio.Event().wait()  # what is there is not looked at
+        return b""
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Hub:
+    """Stands in for client.Client of the hub: takes every write, and remembers the last."""
+
+    guard = None
+    written: Any = None
+
+    async def patch(self, _resource: Any, _name: str, _namespace: str, change: Any, **_: Any) -> Any:
+        self.written = change
+        return change
+
+    def record(self, *_: Any) -> None:
+        """Events are not looked at."""
+
+
+def made(name: str) -> cloud.Cloud:
+    head = meta.ObjectMeta(name=name, resource_version="1", finalizers=[names.CLOUD_FINALIZER])
+    access = cloud.CloudAccess(kubeconfig_secret_ref=cloud.SecretKeyRef(name=name))
+    return cloud.Cloud(metadata=head, spec=cloud.CloudSpec(access=access, tier="District"))
+
+
+class Stage:
+    """One Cloud `c` whose cluster is called already, and an answer of its link has come."""
+
+    def __init__(self, api: Any) -> None:
+        hub: Any = Hub()
+        self.hub, self.api = hub, api
+        self.city = city.City(hub, "hub", "suanli-system", hub)
+        secrets = informer.Informer(hub, resources.SECRETS.metadata_only)
+        secrets._put(resources.PartialObject(metadata=meta.ObjectMeta("c", "suanli-system", resource_version="1")))
+        items = informer.Informer(hub, kinds.CLOUDS)
+        self.clouds = clouds.Clouds(self.city, items, secrets)
+        for name in ("c", "other"):
+            items._put(made(name))
+        self.clouds._connected["c"] = ("c", "kubeconfig", "1")
+        self.city.add_cluster(REF, api)
+
+    async def attend(self) -> tuple[str, str]:
+        """One look at the Cloud; status and reason of Ready."""
+        there = self.city.carriers[REF].there
+        async with asyncio.timeout(10):
+            while not there.link.asked:  # noqa: ASYNC110  # a few turns of the loop
+                await asyncio.sleep(0)
+        await there.link.ask()
+        await self.clouds._reconcile("c")
+        (ready,) = self.hub.written[1]["value"]["conditions"]
+        return ready["status"], ready["reason"]
+
+    async def reads(self) -> bool:
+        """Whether the cluster's nodes are read, now or in a moment."""
+        if self.city.carriers[REF].there.has_begun:
+            async with asyncio.timeout(10):
+                await self.api.is_listed.wait()
+        return bool(self.api.listed)
+
+
+@pytest.fixture
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    one = Stage(request.param)
+    yield one
+    await one.city.close()
+
+
+def of(api: Api) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("stage", [api], indirect=True)
+
+
+def the_hub_itself() -> Api:
+    api = Api()
+    api.uid = "hub"
+    return api
+
+
+def aged() -> Api:
+    api = Api()
+    api.minor = "21"
+    return api
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [
+        (Api(hubUid="hub", cloud="other"), "InvalidKubeconfig"),
+        (Api(hubUid="another"), "ClaimedByOtherHub"),
+        (the_hub_itself(), "InvalidKubeconfig"),
+        (aged(), "VersionTooOld"),
+    ],
+    indirect=["stage"],
+)
+async def test_of_a_refused_cluster_nothing_is_read_and_what_a_status_says_is_there_is_held(
+    stage: Stage, reason: str
+) -> None:
+    before = dict(stage.api.mark)
+    assert await stage.attend() == ("False", reason)
+    assert not await stage.reads()
+    assert stage.api.mark == before
+    assert observation.is_silent(stage.city, REF)
+
+
+@of(Api())
+async def test_a_cluster_is_read_once_it_bears_our_mark(stage: Stage) -> None:
+    assert await stage.attend() == ("Unknown", "Connecting")
+    assert stage.api.mark == {"hubUid": "hub", "cloud": "c"}
+    assert await stage.reads()
+
+
+@of(Api(hubUid="hub", cloud="gone"))
+async def test_the_mark_of_a_cloud_that_is_gone_is_taken_over(stage: Stage) -> None:
+    await stage.attend()
+    assert stage.api.mark["cloud"] == "c"
+    assert await stage.reads()
+
+
+@of(Api())
+async def test_a_mark_that_could_not_be_read_is_tried_again_with_backoff(stage: Stage) -> None:
+    stage.api.trouble = SERVER_ERROR
+    for failures in (1, 2, 3):
+        assert await stage.attend() == ("Unknown", "Unreachable")
+        assert stage.city.clouds.failures("c") == failures
+    stage.api.trouble = None
+    await stage.attend()
+    assert stage.city.clouds.failures("c") == 0
+    assert await stage.reads()
+
+
+@of(Api())
+async def test_a_cloud_of_ours_that_is_refused_later_is_let_go_and_keeps_its_place(stage: Stage) -> None:
+    await stage.attend()
+    stage.api.minor = "21"
+    assert await stage.attend() == ("False", "VersionTooOld")
+    assert stage.api.closed
+    assert REF not in stage.city.carriers
+    assert observation.is_silent(stage.city, REF)
+
+
+@of(Api(hubUid="another"))
+async def test_a_deletion_waits_for_a_refused_cloud_and_may_abandon_it(stage: Stage) -> None:
+    """What has a place there is waited for as in a silent one; nothing else is."""
+    await stage.attend()
+    item: workload.ComputeWorkload = works.work()
+    stage.city.carriers[REF].want(item.metadata.uid, carrier.Wants("office"))
+    there = Record("office/web", item, given=intent.Intent({(REF, "default"): 2}))
+    assert wishes.withdraw(stage.city, there) == {REF: True}
+    assert wishes.withdraw(stage.city, Record("office/web", item, given=intent.Intent())) == {}
+
+
+async def test_a_cloud_that_goes_is_forgotten_before_it_may_be_made_anew() -> None:
+    """One of its name may come before the former is heard to be gone, and lead to another cluster."""
+    stage = Stage(Api())
+    await stage.attend()
+    await stage.clouds._release(made("c"), None)
+    assert stage.api.closed
+    assert (stage.city.carriers, stage.city.targets) == ({}, {})
+    assert stage.hub.written["metadata"]["finalizers"] == []
