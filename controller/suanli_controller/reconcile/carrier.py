@@ -128,8 +128,8 @@ class Carrier:
             self._queue.add(workload_uid)
 
     def problem(self, workload_uid: str) -> Problem | None:
-        """What keeps this cluster from having what is wanted."""
-        return self._problems.get(workload_uid)
+        """What keeps this cluster from having what is wanted. Its silence is told as such, and is no such thing."""
+        return self._problems.get(workload_uid) if self.there.ready else None
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -160,7 +160,10 @@ class Carrier:
     async def _converge(self, workload_uid: str) -> None:
         """Observe, decide the steps, take them, report. A cluster that does not answer is tried when it does."""
         wants = self._wants.get(workload_uid)
-        if wants is None or not self.there.ready:
+        if wants is None:
+            return
+        if not self.there.ready:
+            self._report(workload_uid, None)  # what stood in the way is found out anew when it answers
             return
         self._at_work[workload_uid] = wants
         try:

@@ -183,6 +183,24 @@ async def missing(*_: Any) -> None:
     raise errors.NotFound(errors.Status(code=404, message='namespaces "a" not found'))
 
 
+async def unreachable(*_: Any) -> None:
+    raise errors.Unreachable("https://c: no answer in time")
+
+
+async def test_what_failed_while_a_cluster_fell_silent_is_no_problem_of_the_workload() -> None:
+    """Its silence is told as such, from the moment at which it is known; and that it failed is not told afterwards."""
+    there = There()
+    one = carrying(there)
+    one.copies.bring = unreachable  # type: ignore[method-assign, assignment]
+    await converged(one, "u", want("u"))
+    assert one.problem("u") is not None
+    there.ready = False
+    assert one.problem("u") is None
+    await one._converge("u")
+    there.ready = True
+    assert one.problem("u") is None
+
+
 async def test_nothing_is_wanted_any_more_at_a_target_that_is_left() -> None:
     """It is left only when nothing is on its way there."""
     there = There()
