@@ -152,7 +152,7 @@ def _connection(document: _Document, source: credentials.Source) -> connection.C
         source=source,
         ca=cluster.pem("certificate-authority"),
         insecure=bool(cluster.fields.get("insecure-skip-tls-verify")),
-        tls_server_name=cluster.text("tls-server-name"),
+        tls_server_name=_host(f"{cluster.path}.tls-server-name", cluster.text("tls-server-name")),
         proxy=_url(cluster, "proxy-url", ("http", "https")) if cluster.fields.get("proxy-url") else "",
         namespace=document.namespace,
     )
@@ -183,13 +183,34 @@ def _url(entry: _Entry, name: str, schemes: Sequence[str]) -> str:
         raise errors.InvalidKubeconfig(path, "is not a URL") from error
     if url.scheme not in schemes or not url.host:
         raise errors.InvalidKubeconfig(path, f"must be a URL that begins with {' or '.join(schemes)}")
+    _host(path, url.host)
     if name == "server" and (url.user or url.query_string or url.fragment):
         raise errors.InvalidKubeconfig(path, "must be scheme, host, port and path only")
     return str(url).rstrip("/")
 
 
+def _host(path: str, text: str) -> str:
+    """As it is, where it can be looked up at all: what cannot fails in the middle of a request, as no error of ours."""
+    try:
+        text.encode("idna")
+    except UnicodeError as error:
+        raise errors.InvalidKubeconfig(path, "is not the name of a host") from error
+    if not text.isprintable():
+        raise errors.InvalidKubeconfig(path, "is not the name of a host: it has a line break or control character")
+    return text
+
+
+def _token(user: _Entry) -> str:
+    """What a request's header can carry; of one that cannot be sent nothing is quoted."""
+    token = user.text("token").strip()
+    if not all("!" <= character <= "~" for character in token):
+        problem = "has a blank, a line break or another character that no token has: give it in one piece"
+        raise errors.InvalidKubeconfig(f"{user.path}.token", problem)
+    return token
+
+
 def _static(user: _Entry) -> credentials.Static:
-    token, certificate, key = user.text("token").strip(), user.pem("client-certificate"), user.pem("client-key")
+    token, certificate, key = _token(user), user.pem("client-certificate"), user.pem("client-key")
     if bool(certificate) != bool(key):
         missing = "client-key-data" if certificate else "client-certificate-data"
         raise errors.InvalidKubeconfig(f"{user.path}.{missing}", "is missing: certificate and key go together")

@@ -14,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from suanli_controller.kube import connection, credentials, errors, kubeconfig
 
@@ -99,6 +101,7 @@ REFUSED_CLUSTER = {
     "certificate-authority-data": "not base64!",
     "tls-server-name": 5,
 }
+NO_HOSTS = ("..", "x" * 64, "a\0b")
 NO_CA = {"certificate-authority-data": encoded(b"nonsense")}
 REFUSED_USER = {
     "exec": {"command": "/bin/sh", "apiVersion": "client.authentication.k8s.io/v1"},
@@ -120,6 +123,28 @@ def test_a_secret_is_refused_by_the_field_of_its_cluster_that_is_not_allowed(fie
     with pytest.raises(errors.InvalidKubeconfig) as caught:
         from_secret({field: value})
     assert caught.value.field == f"clusters[0].cluster.{field}"
+
+
+@pytest.mark.parametrize("field", ["server", "proxy-url", "tls-server-name"])
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_what_is_no_name_of_a_host_is_refused_and_not_looked_up(field: str, host: str) -> None:
+    with pytest.raises(errors.InvalidKubeconfig) as caught:
+        from_secret({field: host if field == "tls-server-name" else f"https://{host}"})
+    assert caught.value.field == f"clusters[0].cluster.{field}"
+
+
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
+    st.characters().filter(lambda one: not "!" <= one <= "~"),
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
+)
+def test_a_token_that_no_header_can_carry_is_refused_and_nothing_of_it_told(
+    head: str, odd: str, tail: str
+) -> None:
+    with pytest.raises(errors.InvalidKubeconfig) as caught:
+        kubeconfig.from_secret(json.dumps(document(user={"token": f"t0p-secret{head}{odd}{tail}"})).encode())
+    assert caught.value.field in ("users[0].user.token", "kubeconfig")
+    assert "t0p-secret" not in str(caught.value)
 
 
 def test_an_authority_that_is_no_certificate_is_refused() -> None:
