@@ -1,6 +1,7 @@
 """`suanli-controller cloud ...` as a person types it, against two real clusters."""
 
 import base64
+import contextlib
 import os
 import signal
 import subprocess
@@ -181,12 +182,50 @@ def refused(answer: "subprocess.CompletedProcess[str]") -> str:
 
 def test_a_cloud_of_another_hub_is_refused(hub: Cluster, cloud: Cluster) -> None:
     assert join(hub, cloud).returncode == 0
+    with marked(cloud, hubUid="someone-else"):
+        assert "names the hub someone-else; delete that hub's Cloud" in refused(join(hub, cloud))
+
+
+@contextlib.contextmanager
+def marked(there: Cluster, **data: str) -> Iterator[None]:
+    """The cloud bears a mark."""
     meta = {"name": "suanli-hub", "namespace": "suanli-system"}
-    cloud.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"hubUid": "someone-else"}})
+    there.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
     try:
-        assert "belongs to the hub with uid someone-else" in refused(join(hub, cloud))
+        yield
     finally:
-        cloud.api.delete("/api/v1/namespaces/suanli-system/configmaps/suanli-hub")
+        there.api.delete("/api/v1/namespaces/suanli-system/configmaps/suanli-hub")
+
+
+def test_a_cluster_is_not_joined_under_a_second_name(hub: Cluster, cloud: Cluster) -> None:
+    """Unless the first is gone. Nothing is made on the hub."""
+    assert join(hub, cloud).returncode == 0
+    own = hub.api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
+    twice = ("join", "second", "--cloud-kubeconfig", str(cloud.kubeconfig))
+    with marked(cloud, hubUid=own, cloud="rencheng"):
+        said = refused(run(hub, *twice))
+        assert "is Cloud rencheng already; delete one of the two Clouds" in said
+        assert not hub.api.exists(f"{SECRETS}/second")
+        hub.api.delete(f"{CLOUDS}/rencheng")
+        assert run(hub, *twice, "--dry-run").returncode == 0
+
+
+def test_the_hub_is_not_joined_by_a_kubeconfig(hub: Cluster) -> None:
+    said = refused(run(hub, "join", "here", "--cloud-kubeconfig", str(hub.kubeconfig)))
+    assert "leads to the hub itself" in said
+    assert "cloud join NAME --local" in said
+
+
+def test_a_cloud_does_not_change_between_the_hub_and_a_cluster_of_its_own(hub: Cluster, cloud: Cluster) -> None:
+    """It is said before anything is made, and with the mend."""
+    there = objects(cloud)
+    assert run(hub, "join", "rencheng", "--local").returncode == 0
+    assert "the hub's own nodes, and" in refused(join(hub, cloud))
+    assert objects(cloud) == there
+    hub.api.delete(f"{CLOUDS}/rencheng")
+    assert join(hub, cloud).returncode == 0
+    said = refused(run(hub, "join", "rencheng", "--local"))
+    assert "delete it with deletionPolicy: Orphan, and join anew" in said
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,20 @@ def test_type_and_completions_never_change(server: Cluster, made: Any) -> None:
     server.api.patch(path, {"spec": {"job": {"parallelism": 2}, "suspend": True}})
 
 
+def test_a_cloud_never_changes_between_the_hub_and_a_cluster_of_its_own(server: Cluster, made: Any) -> None:
+    """Each message names the mend. Another Secret, or another key of it, is no such change."""
+    reference: dict[str, Any] = {"kubeconfigSecretRef": {"name": "a"}}
+    local: dict[str, Any] = {"local": {}}
+    for name, access, other in (("far", reference, local), ("near", local, reference)):
+        made(C, {"access": access, "tier": "District"}, name)
+        change = {"spec": {"access": dict.fromkeys(access) | other}}
+        with pytest.raises(ApiError, match=r"spec\.access.*deletionPolicy: Orphan, and join anew"):
+            server.api.patch(f"{collection(C)}/{name}?dryRun=All", change)
+    server.api.patch(
+        f"{collection(C)}/far", {"spec": {"access": {"kubeconfigSecretRef": {"name": "b", "key": "k"}}}}
+    )
+
+
 def test_kubectl_scale_works(server: Cluster, made: Any) -> None:
     made(W, {"template": TEMPLATE}, "scaled")
     server.kubectl("scale", "cwl", "scaled", "--replicas=5", "-n", NAMESPACE)

@@ -1,6 +1,6 @@
 """Cloud: one Kubernetes cluster of the city, or the hub's own ordinary nodes, as a place for work."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -22,6 +22,13 @@ from suanli_controller.api.markers import REQUIRED, list_map, rule, rules
 from suanli_controller.api.meta import LabelSelector, ObjectMeta, Part, Time
 
 DeletionPolicy = Literal["Orphan", "Delete"]
+
+
+SIDES: Final = (
+    "a Cloud cannot change between kubeconfigSecretRef and local: delete it with deletionPolicy: Orphan, "
+    "and join anew"
+)
+"""Its nodes, and what runs there, would be another cluster's at once, before anything has moved."""
 
 
 class SecretKeyRef(Part, frozen=True):
@@ -86,12 +93,13 @@ class CloudSpec(Part, frozen=True):
     access: Annotated[
         CloudAccess,
         Meta(
-            description="How the hub reaches the cloud; exactly one way.",
+            description="How the hub reaches the cloud; exactly one way, which cannot be changed for the other.",
             extra_json_schema=rules(
                 rule(
                     "has(self.kubeconfigSecretRef) != has(self.local)",
                     "exactly one of kubeconfigSecretRef and local must be set",
-                )
+                ),
+                rule("has(self.local) == has(oldSelf.local)", SIDES),
             ),
         ),
         REQUIRED,

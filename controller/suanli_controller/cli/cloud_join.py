@@ -9,11 +9,13 @@ from typing import Any
 import click
 import yaml
 
+from suanli_controller.api import cloud as api
 from suanli_controller.api import names
 from suanli_controller.cli import common
 from suanli_controller.core import cloud_access, cloud_status
 from suanli_controller.kube import client, connection, errors, kinds, kubeconfig, resources
 from suanli_controller.kube.resources import Json, Resource
+from suanli_controller.reconcile import claim
 
 MANAGER = "suanli-cli"  # not the controller's: an apply by one must not take back what the other said
 TOKEN_SECONDS = 30.0
@@ -49,19 +51,19 @@ class Plan:
 async def join(plan: Plan) -> None:
     """Do it, telling each step. Raises click.ClickException or errors.KubeError."""
     async with client.Client(plan.hub) as hub:
-        await _check_hub(hub, plan)
+        clouds = await _clouds(hub, plan)
+        _check_side(clouds.get(plan.name), plan)
         if plan.cloud is None:
             await _register(hub, plan, {"local": {}})
             return
         async with client.Client(plan.cloud) as cloud:
-            await _check_cloud(hub, cloud, plan)
+            await _check_cloud(hub, cloud, plan, clouds)
             _tell_grants(plan)
             token, authority = await _make_account(cloud, dry_run=plan.dry_run)
             content = await _kubeconfig(plan, plan.cloud, token, authority)
             if not plan.dry_run:
                 await _try(content, plan)
             await _store(hub, plan, content)
-            # written whole, so that a Cloud that was local changes sides
             access = {"kubeconfigSecretRef": {"name": plan.name, "key": "kubeconfig"}}
             await _register(hub, plan, access)
 
@@ -69,9 +71,10 @@ async def join(plan: Plan) -> None:
 # --- check
 
 
-async def _check_hub(hub: client.Client, plan: Plan) -> None:
+async def _clouds(hub: client.Client, plan: Plan) -> dict[str, api.Cloud]:
+    """Those that the hub has, by name."""
     try:
-        await hub.list_bytes(kinds.CLOUDS, "", {"limit": "1"})
+        return {each.metadata.name: each for each in (await hub.list(kinds.CLOUDS)).items}
     except errors.NotFound as error:
         mend = f"run `{common.INSTALL}` against it first"
         raise click.ClickException(f"the hub {plan.hub.server} does not know the kind Cloud: {mend}") from error
@@ -79,25 +82,27 @@ async def _check_hub(hub: client.Client, plan: Plan) -> None:
         raise click.ClickException(f"the hub: {error.reason}: {error.message}") from error
 
 
-async def _check_cloud(hub: client.Client, cloud: client.Client, plan: Plan) -> None:
+def _check_side(before: api.Cloud | None, plan: Plan) -> None:
+    """Before anything is made: the hub's API server would refuse it at the end."""
+    if before is not None and (before.spec.access.local is None) != (plan.cloud is not None):
+        was = "a cluster of its own" if plan.cloud is None else "the hub's own nodes"
+        raise click.ClickException(f"Cloud {plan.name} is {was}, and {api.SIDES}; or join under another name")
+
+
+async def _check_cloud(
+    hub: client.Client, cloud: client.Client, plan: Plan, clouds: Mapping[str, api.Cloud]
+) -> None:
+    mark = claim.Mark((await hub.get(resources.NAMESPACES, "kube-system")).metadata.uid, plan.name)
     version = await _version(cloud, plan)
     try:
-        found = await cloud.get(resources.CONFIG_MAPS, names.HUB_CONFIG_MAP, names.SYSTEM_NAMESPACE)
-        owner = found.data.get("hubUid", "")
-    except errors.NotFound:
-        owner = ""
+        refusal = await claim.refusal(cloud, mark, lambda name: name in clouds)
     except errors.KubeError as error:
         raise click.ClickException(f"the cloud {plan.name}: {error.reason}: {error.message}") from error
     if cloud_status.is_too_old(version.number):
         oldest = ".".join(map(str, cloud_status.OLDEST))
         raise click.ClickException(f"the cloud runs Kubernetes {version.git_version}; {oldest} or later is needed")
-    own = (await hub.get(resources.NAMESPACES, "kube-system")).metadata.uid
-    if owner not in ("", own):
-        mark = f"ConfigMap {names.SYSTEM_NAMESPACE}/{names.HUB_CONFIG_MAP}"
-        raise click.ClickException(
-            f"the cloud belongs to the hub with uid {owner}: {mark} there says so. Delete its Cloud on that hub "
-            "first, or that ConfigMap if the hub is gone"
-        )
+    if refusal is not None:
+        raise click.ClickException(f"the cloud {plan.name}: {refusal.message}")
 
 
 async def _version(cloud: client.Client, plan: Plan) -> client.Version:
@@ -223,9 +228,7 @@ async def _register(hub: client.Client, plan: Plan, access: Json) -> None:
         await _write(hub, cloud_access.cloud(plan.name, spec), dry_run=True)
         return
     try:
-        absent = {"local": None, "kubeconfigSecretRef": None}
-        change = {"spec": {**spec, "access": absent | access}}
-        await hub.patch(kinds.CLOUDS.metadata_only, plan.name, "", change)
+        await hub.patch(kinds.CLOUDS.metadata_only, plan.name, "", {"spec": spec})
         click.echo(f"Cloud/{plan.name} updated")
     except errors.NotFound:
         spec = {"tier": "District", **spec}
