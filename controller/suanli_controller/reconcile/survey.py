@@ -56,27 +56,11 @@ async def look(hub: client.Client, namespace: str, now: dt.datetime) -> Survey:
     inventory.priority_classes = {each.metadata.name: each for each in priorities.items}
     found.builder.add_targets()
     _take_hub(found, nodes.items, pods.items, now)
-    remote = [
-        each
-        for each in clouds.items
-        if each.spec.access.kubeconfig_secret_ref is not None and not _is_refused(found, each)
-    ]
+    remote = [each for each in clouds.items if each.spec.access.kubeconfig_secret_ref is not None]
     read = await asyncio.gather(*(_read(hub, each, namespace) for each in remote), return_exceptions=True)
     for item, objects in zip(remote, read, strict=True):
         take_cloud(found, item, objects, now)
     return found
-
-
-def _is_refused(found: Survey, item: cloud.Cloud) -> bool:
-    """Whether the controller has refused a Cloud, which it then does not read either: its nodes and pods may be
-    another Cloud's, and would be counted twice.
-    """
-    condition = conditions.get(item.status.conditions, names.READY)
-    if condition is None or condition.status != "False":
-        return False
-    ref = names.target(names.CLOUD_KIND, item.metadata.name)
-    found.warn(f"{ref} is refused and counts as not ready: {condition.reason}: {condition.message}")
-    return True
 
 
 async def _read(hub: client.Client, item: cloud.Cloud, namespace: str) -> Objects:
