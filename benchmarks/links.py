@@ -84,7 +84,7 @@ class NoPods:
         return {}
 
 
-def quiet(_text: str) -> None:
+def quiet(_said: object) -> None:
     """Progress of 200 joins would hide the figures."""
 
 

@@ -7,19 +7,32 @@ import json
 from typing import Any, Dict, Iterator, Tuple
 
 from suanli_agent import settings as settings_module
-from suanli_agent.cli.words import out
+from suanli_agent.cli.words import TEXTS, out, say
 from suanli_agent.hardware import report
+
+
+def _heading(key: str) -> str:
+    """A field's name in words; names of labels, resources and readers are what they are."""
+    return say(f"h-{key}") if f"h-{key}" in TEXTS else key
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return say("yes" if value else "no")
+    if isinstance(value, dict):
+        return ", ".join(f"{_heading(key)} {_text(each)}" for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return ("; " if any(isinstance(each, dict) for each in value) else " ").join(map(_text, value)) or "-"
+    return "-" if value in ("", None) else str(value)
 
 
 def _lines(found: Dict[str, Any], indent: int = 0) -> Iterator[Tuple[int, str]]:
     for key, value in found.items():
         if isinstance(value, dict):
-            yield indent, f"{key}:"
+            yield indent, f"{_heading(key)}:"
             yield from _lines(value, indent + 2)
-        elif isinstance(value, (list, tuple)):
-            yield indent, f"{key}: {' '.join(str(each) for each in value) or '-'}"
         else:
-            yield indent, f"{key}: {value if value not in ('', None) else '-'}"
+            yield indent, f"{_heading(key)}: {_text(value)}"
 
 
 def run(arguments: argparse.Namespace, settings: settings_module.Settings) -> int:

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, settings: settings_module.Settings) -> in
     """0 when the runtime has the images."""
     file = pathlib.Path(arguments.file).resolve()
     if not file.is_file():
-        err(say("error", f"{arguments.file}: no such file"))
+        err(say("error", say("no-file", arguments.file)))
         return 1
     try:
         return _load(settings.runtime[len("unix://") :], file)

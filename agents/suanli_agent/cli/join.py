@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
+from typing import Optional
 
 from suanli_agent import cni
 from suanli_agent import settings as settings_module
-from suanli_agent.cli.words import err, out, say
+from suanli_agent.cli.words import err, out, say, tell
 from suanli_agent.hardware import root, system
 from suanli_agent.link import dial, errors, identity, join, pki
 
@@ -16,10 +17,7 @@ from suanli_agent.link import dial, errors, identity, join, pki
 def _order(arguments: argparse.Namespace, settings: settings_module.Settings) -> join.Order:
     proxy = arguments.proxy
     if proxy is None:
-        try:
-            proxy = dial.proxy_from_environment(dial.Url.parse(arguments.hub))
-        except ValueError as error:
-            raise errors.JoinError(f"--hub: {error}") from error
+        proxy = dial.proxy_from_environment(join.check_url("--hub", arguments.hub))
     return join.Order(
         hub=arguments.hub.rstrip("/"),
         token=arguments.token,
@@ -37,12 +35,12 @@ class _Progress:
     """Says each thing once: waiting is told by its first line."""
 
     def __init__(self) -> None:
-        self._last = ""
+        self._last: Optional[errors.Sentence] = None
 
-    def __call__(self, text: str) -> None:
-        if text != self._last:
-            err(text)
-        self._last = text
+    def __call__(self, sentence: errors.Sentence) -> None:
+        if sentence != self._last:
+            err(tell(sentence))
+        self._last = sentence
 
 
 def run(arguments: argparse.Namespace, settings: settings_module.Settings) -> int:
@@ -55,7 +53,7 @@ def run(arguments: argparse.Namespace, settings: settings_module.Settings) -> in
             return 1
         node = asyncio.run(join.join(_order(arguments, settings), store, _Progress()))
     except (errors.JoinError, pki.KeysError, OSError, ValueError) as error:
-        err(say("error", error))
+        err(say("error", tell(getattr(error, "sentence", error))))
         return 1
     identity.remember_uid(store, node["metadata"]["uid"])
     _network(settings, node["metadata"]["name"])

@@ -44,7 +44,7 @@ def _leave(settings: settings_module.Settings, store: pki.Store, node: str, time
             err(text)
         said = text
         time.sleep(POLL_SECONDS)
-    err(say("error", f"not done within {timeout:.0f} s"))
+    err(say("error", say("leave-late", f"{timeout:.0f}")))
     return 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import unicodedata
 from typing import Any, Dict, List
 from urllib import parse
 
@@ -12,7 +13,7 @@ from suanli_agent import settings as settings_module
 from suanli_agent.cli import local
 from suanli_agent.cli.words import err, out, say
 
-_HEADS = ("NAMESPACE", "NAME", "PHASE", "RESTARTS", "IP", "CONTAINERS")
+_HEADS = ("namespace", "name", "phase", "restarts", "ip", "containers")
 
 
 def _row(view: Dict[str, Any]) -> List[str]:
@@ -23,9 +24,17 @@ def _row(view: Dict[str, Any]) -> List[str]:
 
 def table(rows: List[List[str]]) -> List[str]:
     """Rows as lines with aligned columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows)  # noqa: B905
+    widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = (
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths))  # noqa: B905
+        for row in rows
+    )
     return [line.rstrip() for line in lines]
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: a Chinese character takes two (UAX #11)."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _list(arguments: argparse.Namespace, settings: settings_module.Settings) -> None:
@@ -36,7 +45,7 @@ def _list(arguments: argparse.Namespace, settings: settings_module.Settings) -> 
         out(say("no-pods"))
     else:
         rows = sorted(_row(view) for view in views)
-        for line in table([list(_HEADS), *rows]):
+        for line in table([[say(f"p-{head}") for head in _HEADS], *rows]):
             out(line)
 
 
@@ -44,7 +53,7 @@ def _first_container(settings: settings_module.Settings, namespace: str, name: s
     for view in local.ask(settings, "/pods"):
         if (view["namespace"], view["name"]) == (namespace, name) and view["containers"]:
             return str(next(iter(view["containers"])))
-    raise local.LocalError(f"pod {namespace}/{name} is not on this node, or has no container yet")
+    raise local.LocalError(say("no-such-pod", f"{namespace}/{name}"))
 
 
 def _logs(arguments: argparse.Namespace, settings: settings_module.Settings) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Tuple
 
 from suanli_agent import settings as settings_module
 from suanli_agent.cli import local
-from suanli_agent.cli.words import err, out, say, span
+from suanli_agent.cli.words import err, out, say, span, tell
 from suanli_agent.link import pki
 
 
@@ -45,7 +45,7 @@ def rows(status: Dict[str, Any], now: float) -> List[Tuple[str, str]]:
     ready = engine["ready"] and engine["network_ready"]
     hub_now = now + (status["clockOffset"] or 0 if status["clockSynced"] is False else 0)
     return [
-        (say("s-node"), f"{status['node']}  {' '.join(status['addresses'])} {status['nodeSays']}".rstrip()),
+        (say("s-node"), f"{status['node']}  {' '.join(status['addresses'])} {tell(status['nodeSays'])}".rstrip()),
         (say("s-hub"), status["hub"]),
         (say("s-link"), _link(status["contact"], now)),
         (say("s-identity"), identity(status["identity"], status["certificateExpires"], hub_now)),

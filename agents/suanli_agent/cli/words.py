@@ -134,7 +134,97 @@ TEXTS: Dict[str, Tuple[str, str]] = {
     ),
     "network-written": ("wrote a pod network: {0}", "已写入容器组网络配置：{0}"),
     "no-network": ("no pod network was written: {0}", "未能写入容器组网络配置：{0}"),
+    "leave-late": ("not done within {0} s", "{0} 秒内未完成"),
+    "no-file": ("{0}: no such file", "{0}：没有此文件"),
+    "no-such-pod": (
+        "pod {0} is not on this node, or has no container yet",
+        "容器组 {0} 不在本节点上，或尚无容器",
+    ),
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
+    "p-namespace": ("NAMESPACE", "命名空间"),
+    "p-name": ("NAME", "名称"),
+    "p-phase": ("PHASE", "阶段"),
+    "p-restarts": ("RESTARTS", "重启次数"),
+    "p-ip": ("IP", "IP"),
+    "p-containers": ("CONTAINERS", "容器"),
+    # What `hardware` prints: h- and the name of the field in its JSON.
+    "h-cpu": ("processor", "处理器"),
+    "h-architecture": ("architecture", "架构"),
+    "h-family": ("family", "系列"),
+    "h-isa_level": ("instruction set level", "指令集级别"),
+    "h-count": ("count", "数量"),
+    "h-model": ("model", "型号"),
+    "h-parts": ("parts", "部件编号"),
+    "h-features": ("features", "特性"),
+    "h-system": ("system", "系统"),
+    "h-os": ("operating system", "操作系统"),
+    "h-name": ("name", "名称"),
+    "h-image": ("release", "发行版"),
+    "h-service_pack": ("service pack", "补丁包"),
+    "h-kernel": ("kernel", "内核"),
+    "h-page_size_kib": ("page size (KiB)", "页大小（KiB）"),
+    "h-machine_id": ("machine id", "机器标识"),
+    "h-system_uuid": ("system UUID", "系统 UUID"),
+    "h-boot_id": ("boot id", "启动标识"),
+    "h-memory_bytes": ("memory (bytes)", "内存（字节）"),
+    "h-swap_bytes": ("swap (bytes)", "交换空间（字节）"),
+    "h-disks": ("disks", "磁盘"),
+    "h-size_bytes": ("size (bytes)", "容量（字节）"),
+    "h-rotational": ("rotational", "机械盘"),
+    "h-product": ("product", "产品"),
+    "h-accelerators": ("accelerators", "加速卡"),
+    "h-kind": ("kind", "类别"),
+    "h-resource": ("resource", "资源名"),
+    "h-addresses": ("addresses", "地址"),
+    "h-devices": ("device nodes of each", "每卡设备节点"),
+    "h-shared": ("shared device nodes", "共用设备节点"),
+    "h-hugepages": ("huge pages (bytes)", "大页（字节）"),
+    "h-errors": ("what could not be read", "未能读取"),
+    "h-labels": ("labels of the Node", "节点标签"),
     "no-loader": ("no tool of {0} to load images with: install {1}", "找不到 {0} 的导入工具：请安装 {1}"),
+}
+
+# Sentences that other rooms make, by their English template.
+IN_CHINESE: Dict[str, str] = {
+    "--token: must look like abcdef.0123456789abcdef, as `token create` prints it": (
+        "--token：须形如 abcdef.0123456789abcdef，即 `token create` 所打印的"
+    ),
+    "--ca-hash {0!r}: must be sha256: and 64 hex digits, as `token create` prints it": (
+        "--ca-hash {0!r}：须为 sha256: 加 64 位十六进制数，即 `token create` 所打印的"
+    ),
+    "--node-name {0!r}: must be at most 63 lower-case letters, digits, '-' and '.'": (
+        "--node-name {0!r}：最多 63 个字符，只能是小写字母、数字、“-”和“.”"
+    ),
+    "{0} {1!r}: must be {2}": "{0} {1!r}：须为 {2}",
+    "not decided within {0:.0f} s; is suanli-controller running on the hub? "
+    "Run join again with a longer --timeout: the same key is used": (
+        "{0:.0f} 秒内没有决定；中心上的 suanli-controller 在运行吗？请用更长的 --timeout 再次运行 join：仍用同一密钥"
+    ),
+    "the hub refused: {0}": "中心拒绝：{0}",
+    "certificate received": "已收到证书",
+    "joined, but the hub does not show this box its Node: {0}": "已加入，但中心未向本机显示其节点：{0}",
+    "the token is not valid: it may be spent or expired; ask for another with `token create`": (
+        "令牌无效：可能已用过或已过期；请用 `token create` 另取一个"
+    ),
+    "{0}; set this box's clock and join again": "{0}；请校正本机时钟后再加入",
+    "the token may not join: {0}; does the site still exist, and is its Ready condition true?": (
+        "此令牌不能加入：{0}；站点还在吗，其 Ready 状况为真吗？"
+    ),
+    "the TLS chain": "TLS 证书链",
+    "CA found in {0}": "已找到 CA：{0}",
+    "{0}: no certificate with this hash": "{0}：没有此哈希值的证书",
+    "no CA certificate with the hash of --ca-hash was found; "
+    "check the hash, or copy the hub's CA to the box and name it with --ca-file ({0})": (
+        "没有找到与 --ca-hash 相符的 CA 证书；请核对哈希值，或把中心的 CA 复制到本机并用 --ca-file 指定（{0}）"
+    ),
+    "{0}: waiting for the hub to decide": "{0}：正在等待中心决定",
+    "{0}; asking for {1} s": "{0}；改为申请 {1} 秒",
+    "the hub has no Node for this box; its work goes on": "中心没有本机的节点；本机的工作照常进行",
+    "the hub's Node is another one; work goes on": "中心的同名节点是另一个；工作照常进行",
+    "the hub is older than what it told before (restored from a backup?); work goes on": (
+        "中心比它先前所说的更旧（从备份恢复的？）；工作照常进行"
+    ),
 }
 
 
@@ -150,6 +240,21 @@ def language(environment: Mapping[str, str] = os.environ) -> str:
 def say(key: str, *values: Any) -> str:
     """The text in the language of this moment, its places filled in."""
     return TEXTS[key][1 if language() == "zh" else 0].format(*values)
+
+
+def tell(said: object) -> str:
+    """A link.errors.Sentence, or a text without places, in the language of this moment; as it is where there is no
+    Chinese for it, as for what the hub and the kernel say.
+    """
+    if language() != "zh":
+        return str(said)
+    template, values = getattr(said, "template", str(said)), getattr(said, "values", ())
+    chinese = IN_CHINESE.get(template, template)
+    return (
+        chinese.format(*(tell(value) if hasattr(value, "template") else value for value in values))
+        if values
+        else chinese
+    )
 
 
 def out(text: str) -> None:

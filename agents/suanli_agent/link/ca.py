@@ -58,36 +58,36 @@ async def _from_cluster_info(url: dial.Url, proxy: str) -> List[str]:
 
 
 async def find(
-    server: str, pin: str, ca_file: str, proxy: str, progress: Callable[[str], None]
-) -> Tuple[str, str]:
-    """(PEM, where it was found): the TLS chain, else cluster-info, else `ca_file`; without a pin only `ca_file`.
+    server: str, pin: str, ca_file: str, proxy: str, progress: Callable[[errors.Sentence], None]
+) -> str:
+    """The CA's PEM: from the TLS chain, else cluster-info, else `ca_file`; without a pin from `ca_file` alone.
 
     Raises errors.JoinError with every place that was tried, pki.KeysError.
     """
     url = dial.Url.parse(server)
-    places: List[Tuple[str, Callable[[], Awaitable[List[str]]]]] = [
-        ("the TLS chain", lambda: _from_chain(url, proxy)),
-        ("kube-public/cluster-info", lambda: _from_cluster_info(url, proxy)),
+    given = (errors.Sentence("{0}", ca_file), lambda: _from_file(ca_file))
+    places: List[Tuple[errors.Sentence, Callable[[], Awaitable[List[str]]]]] = [
+        (errors.Sentence("the TLS chain"), lambda: _from_chain(url, proxy)),
+        (errors.Sentence("{0}", "kube-public/cluster-info"), lambda: _from_cluster_info(url, proxy)),
     ]
     if ca_file:
-        places = (
-            [*places, (ca_file, lambda: _from_file(ca_file))] if pin else [(ca_file, lambda: _from_file(ca_file))]
-        )
-    tried = []
+        places = [*places, given] if pin else [given]
+    tried: List[errors.Sentence] = []
     for place, fetch in places:
         try:
             found = await fetch()
         except (OSError, ValueError, KeyError, ports.HubError, asyncio.TimeoutError) as error:
-            tried.append(f"{place}: {error or type(error).__name__}")
+            tried.append(errors.Sentence("{0}: {1}", place, str(error) or type(error).__name__))
             continue
         pem = (await pki.keys("match", certificates=found, pin=pin))["certificate"] if pin else "".join(found)
         if pem:
-            progress(f"CA found in {place}")
-            return pem, place
-        tried.append(f"{place}: no certificate with this hash")
+            progress(errors.Sentence("CA found in {0}", place))
+            return pem
+        tried.append(errors.Sentence("{0}: no certificate with this hash", place))
     raise errors.JoinError(
         "no CA certificate with the hash of --ca-hash was found; "
-        "check the hash, or copy the hub's CA to the box and name it with --ca-file (" + "; ".join(tried) + ")"
+        "check the hash, or copy the hub's CA to the box and name it with --ca-file ({0})",
+        errors.Sentence("; ".join(["{}"] * len(tried)), *tried),
     )
 
 

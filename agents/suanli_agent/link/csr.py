@@ -67,23 +67,27 @@ def outcome(csr: Dict[str, Any]) -> Optional[str]:
     return base64.b64decode(certificate).decode() if certificate else None
 
 
-async def _wait(client: http.Client, name: str, progress: Callable[[str], None]) -> str:
+Progress = Callable[[errors.Sentence], None]
+"""Who hears how it goes: a person at the box, or the log."""
+
+
+async def _wait(client: http.Client, name: str, progress: Progress) -> str:
     pause = POLL_SECONDS[0]
     while True:
         try:
             certificate = outcome(json.loads(await client.request("GET", f"{CSRS}/{name}")))
             if certificate:
                 return certificate
-            progress(f"{name}: waiting for the hub to decide")
+            progress(errors.Sentence("{0}: waiting for the hub to decide", name))
         except (errors.UnauthorizedError, ports.NotFoundError):
             raise  # the token was spent or the request is gone: no answer will come
         except ports.UnavailableError as error:
-            progress(f"{name}: {error}")
+            progress(errors.Sentence("{0}: {1}", name, error))
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, POLL_SECONDS[1])
 
 
-async def obtain(client: http.Client, request: Request, progress: Callable[[str], None]) -> str:
+async def obtain(client: http.Client, request: Request, progress: Progress) -> str:
     """Post the request and wait until it is decided; the PEM that was issued.
 
     Raises DeniedError, ports.HubError; waits without end while the hub cannot be reached: the caller limits it.
@@ -92,9 +96,7 @@ async def obtain(client: http.Client, request: Request, progress: Callable[[str]
     return await _wait(client, created["metadata"]["name"], progress)
 
 
-async def obtain_within_cap(
-    client: http.Client, request: Request, progress: Callable[[str], None]
-) -> "tuple[str, int]":
+async def obtain_within_cap(client: http.Client, request: Request, progress: Progress) -> "tuple[str, int]":
     """As obtain, with half the lifetime each time the hub finds it too long; the PEM and the lifetime agreed to.
 
     A site's cap may be lowered at any time and is nowhere that a box may read: its refusal is what tells.
@@ -106,5 +108,5 @@ async def obtain_within_cap(
             if error.reason != "LifetimeTooLong" or request.seconds <= SHORTEST_SECONDS:
                 raise
             shorter = max(request.seconds // 2, SHORTEST_SECONDS)
-            progress(f"{error}; asking for {shorter} s")
+            progress(errors.Sentence("{0}; asking for {1} s", error, shorter))
             request = dataclasses.replace(request, seconds=shorter)

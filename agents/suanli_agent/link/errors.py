@@ -33,8 +33,30 @@ class GoneError(ports.HubError):
     """The resourceVersion is too old to watch from (410): list again."""
 
 
+class Sentence:
+    """What a person at the box is told: an English template and what fills its places, which may be sentences again.
+
+    cli.words has each template in Chinese.
+    """
+
+    def __init__(self, template: str, *values: object) -> None:
+        self.template, self.values = template, values
+
+    def __str__(self) -> str:
+        return self.template.format(*self.values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sentence) and str(self) == str(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class JoinError(Exception):
-    """Joining cannot succeed as it was asked for; the message says what to mend."""
+    """Joining cannot succeed as it was asked for; `sentence` says what to mend."""
+
+    def __init__(self, template: str, *values: object) -> None:
+        self.sentence = Sentence(template, *values)
+        super().__init__(str(self.sentence))
 
 
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL.

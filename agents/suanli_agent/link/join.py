@@ -7,7 +7,7 @@ import dataclasses
 import json
 import re
 import ssl
-from typing import Any, Callable, Dict
+from typing import Any, Dict
 
 from suanli_agent.link import ca, csr, dial, errors, http, pki
 from suanli_agent.pods import ports
@@ -38,28 +38,27 @@ class Order:
             raise errors.JoinError("--token: must look like abcdef.0123456789abcdef, as `token create` prints it")
         if not _PIN.fullmatch(self.ca_hash) and (self.ca_hash or not self.ca_file):
             raise errors.JoinError(
-                f"--ca-hash {self.ca_hash!r}: must be sha256: and 64 hex digits, as `token create` prints it"
+                "--ca-hash {0!r}: must be sha256: and 64 hex digits, as `token create` prints it", self.ca_hash
             )
         if len(self.node) > 63 or not _NODE_NAME.fullmatch(self.node):
             raise errors.JoinError(
-                f"--node-name {self.node!r}: must be at most 63 lower-case letters, digits, '-' and '.'"
+                "--node-name {0!r}: must be at most 63 lower-case letters, digits, '-' and '.'", self.node
             )
-        for option, value, schemes in (
-            ("--hub", self.hub, ("https",)),
-            ("--proxy", self.proxy, ("http", "https")),
-        ):
-            if value or option == "--hub":
-                _check_url(option, value, schemes)
+        check_url("--hub", self.hub)
+        if self.proxy:
+            check_url("--proxy", self.proxy, ("http", "https"))
 
 
-def _check_url(option: str, value: str, schemes: "tuple[str, ...]") -> None:
+def check_url(option: str, value: str, schemes: "tuple[str, ...]" = ("https",)) -> dial.Url:
+    """An option's URL. Raises errors.JoinError that names the option."""
     try:
-        dial.Url.parse(value, schemes)
+        return dial.Url.parse(value, schemes)
     except ValueError as error:
-        raise errors.JoinError(f"{option}: {error}") from error
+        forms = " | ".join(f"{scheme}://HOST[:PORT]" for scheme in schemes)
+        raise errors.JoinError("{0} {1!r}: must be {2}", option, value, forms) from error
 
 
-async def join(order: Order, store: pki.Store, progress: Callable[[str], None]) -> Dict[str, Any]:
+async def join(order: Order, store: pki.Store, progress: csr.Progress) -> Dict[str, Any]:
     """Join and return this box's Node as the hub made it.
 
     Raises errors.JoinError for what a person must mend. Keys of a run that was cut short are used again.
@@ -69,14 +68,15 @@ async def join(order: Order, store: pki.Store, progress: Callable[[str], None]) 
         return await asyncio.wait_for(_join(order, store, progress), order.timeout)
     except asyncio.TimeoutError as error:
         raise errors.JoinError(
-            f"not decided within {order.timeout:.0f} s; is suanli-controller running on the hub? "
-            "Run join again with a longer --timeout: the same key is used"
+            "not decided within {0:.0f} s; is suanli-controller running on the hub? "
+            "Run join again with a longer --timeout: the same key is used",
+            order.timeout,
         ) from error
 
 
-async def _join(order: Order, store: pki.Store, progress: Callable[[str], None]) -> Dict[str, Any]:
+async def _join(order: Order, store: pki.Store, progress: csr.Progress) -> Dict[str, Any]:
     store.prepare()
-    pem, _place = await ca.find(order.hub, order.ca_hash, order.ca_file, order.proxy, progress)
+    pem = await ca.find(order.hub, order.ca_hash, order.ca_file, order.proxy, progress)
     pki.write_private(store.ca, pem)
     client = http.Client(order.hub, store.context(with_certificate=False), token=order.token, proxy=order.proxy)
     # A box that was here before keeps its key: its name is pinned to it.
@@ -86,15 +86,15 @@ async def _join(order: Order, store: pki.Store, progress: Callable[[str], None])
     try:
         certificate, granted = await csr.obtain_within_cap(client, request, progress)
     except csr.DeniedError as error:
-        raise errors.JoinError(f"the hub refused: {error}") from error
+        raise errors.JoinError("the hub refused: {0}", error) from error
     except ports.HubError as error:
-        raise errors.JoinError(_why(error)) from error
+        raise _why(error) from error
     finally:
         client.drop()
     await store.install("client", certificate, key, granted)
     store.leaving.unlink(missing_ok=True)  # that was asked in an earlier life
     store.write_hub(pki.Hub(order.hub, order.node, order.proxy))
-    progress("certificate received")
+    progress(errors.Sentence("certificate received"))
     return await _own_node(order, store)
 
 
@@ -104,17 +104,21 @@ async def _own_node(order: Order, store: pki.Store) -> Dict[str, Any]:
     try:
         node: Dict[str, Any] = json.loads(await client.request("GET", f"/api/v1/nodes/{order.node}"))
     except (ports.HubError, ssl.SSLError) as error:
-        raise errors.JoinError(f"joined, but the hub does not show this box its Node: {error}") from error
+        raise errors.JoinError("joined, but the hub does not show this box its Node: {0}", error) from error
     finally:
         client.drop()
     return node
 
 
-def _why(error: ports.HubError) -> str:
+def _why(error: ports.HubError) -> errors.JoinError:
     if isinstance(error, errors.UnauthorizedError):
-        return "the token is not valid: it may be spent or expired; ask for another with `token create`"
+        return errors.JoinError(
+            "the token is not valid: it may be spent or expired; ask for another with `token create`"
+        )
     if isinstance(error, errors.ClockError):
-        return f"{error}; set this box's clock and join again"
+        return errors.JoinError("{0}; set this box's clock and join again", error)
     if isinstance(error, ports.ForbiddenError):
-        return f"the token may not join: {error}; does the site still exist, and is its Ready condition true?"
-    return str(error)
+        return errors.JoinError(
+            "the token may not join: {0}; does the site still exist, and is its Ready condition true?", error
+        )
+    return errors.JoinError("{0}", error)

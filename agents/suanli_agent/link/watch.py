@@ -135,7 +135,7 @@ class PodWatch:
             return None
         uid = found["uid"]
         known = self._known_uid()
-        self.node_says = "" if uid == known else f"the hub's Node is another one (uid {uid}); work goes on"
+        self.node_says = "" if uid == known else "the hub's Node is another one; work goes on"
         if uid == known and self._behind:
             self.node_says = "the hub is older than what it told before (restored from a backup?); work goes on"
         return dict(found) if uid == known else None

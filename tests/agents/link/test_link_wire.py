@@ -238,8 +238,9 @@ async def test_the_ca_is_taken_from_the_chain(authority: Authority) -> None:
     """Where the hub sends its root along, as many load balancers do."""
     async with listening(server.serve(hello), tls=authority) as port:
         url = f"https://127.0.0.1:{port}"
-        pem, place = await ca.find(url, authority.pin, "", "", lambda _text: None)
-    assert place == "the TLS chain"
+        told: list[errors.Sentence] = []
+        pem = await ca.find(url, authority.pin, "", "", told.append)
+    assert [str(each) for each in told] == ["CA found in the TLS chain"]
     assert pem == authority.ca_file.read_text()
 
 
