@@ -3,25 +3,26 @@
 import argparse
 import ast
 import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from suanli_agent import settings
+from suanli_agent import settings, state
 from suanli_agent.cli import hardware as hardware_words
 from suanli_agent.cli import pods as pods_words
-from suanli_agent.cli import words
+from suanli_agent.cli import verify, words
 from suanli_agent.hardware import accelerators, cpu, report, system
 from suanli_agent.link import errors
 
 
 def sentences() -> set[str]:
-    """The template of every sentence that link/ makes for a person, and what it says of our Node."""
+    """The template of every sentence that the rooms make for a person, and what link/ says of our Node."""
     found: set[str] = set()
-    for file in Path(errors.__file__).parent.glob("*.py"):
+    for file in Path(errors.__file__).parent.parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"Sentence", "JoinError"}:
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {"Sentence", "JoinError"}:
                 template = node.args[0]
                 if isinstance(template, ast.Constant):
                     found.add(str(template.value))
@@ -79,3 +80,17 @@ def test_each_field_of_the_hardware_has_a_heading(
 def test_columns_of_chinese_are_aligned() -> None:
     """A character takes two columns of a terminal."""
     assert pods_words.table([["名称", "阶段"], ["a", "Running"]]) == ["名称  阶段", "a     Running"]
+
+
+def test_what_a_reboot_would_cost_is_told_in_chinese(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And in English in the JSON, which programs read."""
+    state.Store(tmp_path / "state.db").close()
+    monkeypatch.setenv("SUANLI_LANG", "zh")
+    chosen = settings.Settings(state=str(tmp_path))
+    assert verify.run(argparse.Namespace(json=False), chosen) == 0
+    assert "suanli-agent 开机自启" in capsys.readouterr().out
+    assert verify.run(argparse.Namespace(json=True), chosen) == 0
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    assert checks[0]["check"] == "suanli-agent starts at boot"

@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> state.Store:
 async def lacks(store: state.Store, pod: objects.Pod) -> list[str]:
     store.put_pod(pod.metadata.uid, pod.metadata.namespace, pod.metadata.name, msgspec.json.encode(pod))
     [row] = await verify.survey(store, cast("Any", Runtime()))
-    return cast("list[str]", row["lacks"])
+    return [str(each) for each in row["lacks"]]
 
 
 @pytest.mark.parametrize(("image", "missing"), [("here", []), ("gone", ["image gone"])])

@@ -17,10 +17,11 @@ from typing import Any, Dict, List, Optional, Tuple
 from suanli_agent import settings as settings_module
 from suanli_agent import state
 from suanli_agent.cli.pods import table
-from suanli_agent.cli.words import err, out, say
+from suanli_agent.cli.words import err, out, say, tell
 from suanli_agent.core import objects, payload
 from suanli_agent.hardware import root, system
 from suanli_agent.link import pki
+from suanli_agent.link.errors import Sentence
 from suanli_agent.runtime import client, errors
 
 SQLITE = "state.db"
@@ -30,27 +31,29 @@ def _containers(pod: objects.Pod) -> List[objects.Container]:
     return [*pod.spec.init_containers, *pod.spec.containers]
 
 
-async def _missing_images(pod: objects.Pod, runtime: client.Runtime) -> List[str]:
+async def _missing_images(pod: objects.Pod, runtime: client.Runtime) -> List[Sentence]:
     """Images that would have to be pulled; raises errors.RuntimeFault where the runtime cannot be asked.
 
     Policy Always lacks nothing either: without its registry the image that is present is used.
     """
     names = dict.fromkeys(container.image for container in _containers(pod))
-    return [f"image {name}" for name in names if await runtime.image(name) is None]
+    return [Sentence("image {0}", name) for name in names if await runtime.image(name) is None]
 
 
-def _missing_objects(pod: objects.Pod, store: state.Store) -> List[str]:
+def _missing_objects(pod: objects.Pod, store: state.Store) -> List[Sentence]:
     """What the hub would have to be asked for, and what it said is not there though the pod cannot do without it."""
     spec, namespace = pod.spec, pod.metadata.namespace
     named, required = _keys(payload.names(spec)), _keys(payload.required(spec))
     lacks = [
-        " ".join(key) for key in named if not _suffices(store.object(key[0], namespace, key[1]), key in required)
+        Sentence("{0} {1}", *key)
+        for key in named
+        if not _suffices(store.object(key[0], namespace, key[1]), key in required)
     ]
     wanted = spec.runtime_class_name
     if wanted and not store.object("RuntimeClass", "", wanted):
-        lacks.append(f"RuntimeClass {wanted}")
+        lacks.append(Sentence("{0} {1}", "RuntimeClass", wanted))
     tokens = [
-        f"token for {wish.audience or 'the hub'}"
+        Sentence("token for {0}", wish.audience or Sentence("the hub"))
         for wish in payload.token_wishes(spec.volumes)
         if store.token(pod.metadata.uid, wish.audience, wish.expiration_seconds) is None
     ]
@@ -66,7 +69,7 @@ def _suffices(kept: Optional[bytes], required: bool) -> bool:
 
 
 async def survey(store: state.Store, runtime: client.Runtime) -> List[Dict[str, Any]]:
-    """One row a pod: its name and what it would lack. Finished pods need nothing."""
+    """One row a pod: its name and what it would lack, in Sentences. Finished pods need nothing."""
     rows = []
     for raw in store.pods():
         pod = objects.decode_pod(raw)
@@ -75,7 +78,7 @@ async def survey(store: state.Store, runtime: client.Runtime) -> List[Dict[str, 
         try:
             lacks = await _missing_images(pod, runtime)
         except errors.RuntimeFault as error:
-            lacks = [f"images unknown: {error}"]
+            lacks = [Sentence("images unknown: {0}", error)]
         lacks += _missing_objects(pod, store)
         rows.append({"pod": f"{pod.metadata.namespace}/{pod.metadata.name}", "lacks": lacks})
     return rows
@@ -102,20 +105,21 @@ def _file_system(path: str) -> str:
 
 
 def box_checks(settings: settings_module.Settings, store: pki.Store, now: float) -> List[Dict[str, Any]]:
-    """What the whole box needs: `ok` is true, false, or None where it cannot be told."""
+    """What the whole box needs, as a Sentence: `ok` is true, false, or None where it cannot be told."""
     certificate = store.certificate("client")
     runtime = os.path.basename(settings.runtime).partition(".")[0]  # noqa: PTH119 - the end of a URL
     left = certificate.not_after - now if certificate else 0
     kind = _file_system(str(settings.state_path.resolve()))
     swap = system.parse_meminfo(root.Root(settings.host_root).read("/proc/meminfo")).get("SwapTotal", 0)
-    return [
-        {"check": "suanli-agent starts at boot", "ok": _starts_at_boot("suanli-agent.service")},
-        {"check": f"{runtime} starts at boot", "ok": _starts_at_boot(f"{runtime}.service")},
-        {"check": f"state is kept across reboots ({kind})", "ok": kind not in ("tmpfs", "ramfs", "overlay")},
-        {"check": f"certificate outlives {max(left, 0) / 86400:.1f} days offline", "ok": left > 0},
-        {"check": "a way back after that: recovery token on disk", "ok": store.recovery.exists()},
-        {"check": "secrets in memory cannot be swapped to disk", "ok": swap == 0},
+    found = [
+        (Sentence("{0} starts at boot", "suanli-agent"), _starts_at_boot("suanli-agent.service")),
+        (Sentence("{0} starts at boot", runtime), _starts_at_boot(f"{runtime}.service")),
+        (Sentence("state is kept across reboots ({0})", kind), kind not in ("tmpfs", "ramfs", "overlay")),
+        (Sentence("certificate outlives {0:.1f} days offline", max(left, 0) / 86400), left > 0),
+        (Sentence("a way back after that: recovery token on disk"), store.recovery.exists()),
+        (Sentence("secrets in memory cannot be swapped to disk"), swap == 0),
     ]
+    return [{"check": sentence, "ok": ok} for sentence, ok in found]
 
 
 def _mark(fine: Optional[bool]) -> str:
@@ -123,8 +127,8 @@ def _mark(fine: Optional[bool]) -> str:
 
 
 def _print(checks: List[Dict[str, Any]], pods: List[Dict[str, Any]]) -> None:
-    rows = [[_mark(each["ok"]), each["check"], ""] for each in checks]
-    rows += [[_mark(not each["lacks"]), each["pod"], "; ".join(each["lacks"])] for each in pods]
+    rows = [[_mark(each["ok"]), tell(each["check"]), ""] for each in checks]
+    rows += [[_mark(not each["lacks"]), each["pod"], "; ".join(map(tell, each["lacks"]))] for each in pods]
     for line in table(rows):
         out(line)
     out(say("v-summary", sum(not each["lacks"] for each in pods), len(pods)))
@@ -144,7 +148,7 @@ def run(arguments: argparse.Namespace, settings: settings_module.Settings) -> in
         desired.close()
     checks = box_checks(settings, store, time.time())
     if arguments.json:
-        out(json.dumps({"checks": checks, "pods": pods}, indent=1))
+        out(json.dumps({"checks": checks, "pods": pods}, indent=1, default=str))
     else:
         _print(checks, pods)
     return 1 if any(each["lacks"] for each in pods) else 0
