@@ -123,7 +123,7 @@ def box_checks(settings: settings_module.Settings, store: pki.Store, now: float)
 
 
 def _mark(fine: Optional[bool]) -> str:
-    return "?" if fine is None else say("v-ok" if fine else "v-bad")
+    return "?" if fine is None else say("yes" if fine else "v-bad")
 
 
 def _print(checks: List[Dict[str, Any]], pods: List[Dict[str, Any]]) -> None:

@@ -117,11 +117,11 @@ TEXTS: Dict[str, Tuple[str, str]] = {
     "leave-wait": ("asked; the hub moves its pods away ({0} left)", "已请求；中心正在迁走容器组（还剩 {0} 个）"),
     "leave-done": ("{0} has left its hub", "{0} 已离开中心"),
     "leave-local": (
-        "forgotten here: {0} files removed. On the hub: kubectl delete node {1}",
-        "已在本机忘掉：删除 {0} 个文件。请在中心执行：kubectl delete node {1}",
+        "forgotten here: {0} files removed. Stop the agent: systemctl stop suanli-agent. On the hub: kubectl delete "
+        "node {1}",
+        "已在本机忘掉：删除 {0} 个文件。请停止代理：systemctl stop suanli-agent；并在中心执行：kubectl delete node {1}",
     ),
     "no-pods": ("no pods on this box", "本机没有容器组"),
-    "v-ok": ("yes", "是"),
     "v-bad": ("NO", "否"),
     "v-summary": (
         "{0} of {1} pods would be back after a reboot without the hub",
