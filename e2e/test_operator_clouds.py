@@ -27,7 +27,8 @@ class Stage:
     city: City
     east: Cluster
     west: Cluster
-    crowded: Work  # begun long before it is looked at: what is waited for takes a minute
+    crowded: Work  # begun long before they are looked at: what is waited for takes a minute
+    crowded_job: Work
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def stage(clusters: Clusters, lone_city: City) -> Iterator[Stage]:
     for cloud in (east, west):
         lone_city.until_cloud(cloud.name, "True", "Connected", 120)
     with lone_city.namespace("crowded") as crowded:
-        yield Stage(lone_city, east, west, begin_crowded(crowded, east))
+        yield Stage(lone_city, east, west, *begin_crowded(crowded, east))
     for cloud in (east, west):
         lone_city.remove_cloud(cloud.name)
         clusters.remove(cloud.name)
@@ -294,9 +295,9 @@ def test_an_operator_that_starts_anew_ends_what_was_begun(stage: Stage, space: N
 # --- the cloud's own scheduler
 
 
-def begin_crowded(space: Namespace, east: Cluster) -> Work:
-    """Replicas that like the east, where pods of another owner are that they must not be near: the placement does
-    not model that, the scheduler there does.
+def begin_crowded(space: Namespace, east: Cluster) -> tuple[Work, Work]:
+    """Replicas, and a Job, that like the east, where pods of another owner are that they must not be near: the
+    placement does not model that, the scheduler there does.
     """
     space.ensure_in(east)
     account = f"/api/v1/namespaces/{space.name}/serviceaccounts/default"
@@ -313,7 +314,10 @@ def begin_crowded(space: Namespace, east: Cluster) -> Work:
     apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
     like = [{"weight": 100, "require": [{"key": "cloud", "operator": "In", "values": ["east"]}]}]
     spec = web(2, "east", "west", prefer=like)
-    return space.workload("crowded", {**spec, "template": template(CONTAINER, affinity=apart)})
+    replicas = space.workload("crowded", {**spec, "template": template(CONTAINER, affinity=apart)})
+    pods = template(CONTAINER, affinity=apart, restartPolicy="Never")
+    job = {"type": "Job", "job": {"completions": 2, "parallelism": 2}, "template": pods}
+    return replicas, space.workload("crowded-job", {**job, "placement": spec["placement"]})
 
 
 def test_replicas_that_a_scheduler_cannot_bind_are_placed_elsewhere(stage: Stage) -> None:
@@ -326,6 +330,13 @@ def test_replicas_that_a_scheduler_cannot_bind_are_placed_elsewhere(stage: Stage
     until(lambda: "TargetFull" in {event["reason"] for event in stage.city.hub.api.items(path)}, "it is told why")
     (placed,) = [each for each in work.status()["conditions"] if each["type"] == "Placed"]
     assert "anti-affinity to other pods" in placed["message"]
+
+
+def test_a_job_of_which_a_scheduler_can_bind_no_pod_runs_elsewhere(stage: Stage) -> None:
+    work = stage.crowded_job
+    work.until("Complete", "True", "JobComplete", FULL_SECONDS + 60)
+    assert {place: count for place, count in work.placements().items() if count} == {("Cloud/west", "default"): 2}
+    until(lambda: work.in_cloud(stage.east, "Job") == [], "the Job is gone from the first cloud")
 
 
 def test_what_a_removed_cloud_had_is_placed_elsewhere(stage: Stage, space: Namespace) -> None:

@@ -32,20 +32,17 @@ def place(where: fleet.Fleet, demands: Sequence[demand.Demand]) -> list[demand.D
     if len(demands) == 1:
         return [_decide(where, demands[0])]
     order = sorted(range(len(demands)), key=lambda index: -demands[index].priority)
-    for index in order:
-        _count_in(where, demands[index])
-    decisions: dict[int, demand.Decision] = {}
-    for index in order:
-        decisions[index] = _decide(where, demands[index])
+    kept = {index: _count_in(where, demands[index]) for index in order}
+    decisions = {index: _decide(where, demands[index], kept[index]) for index in order}
     return [decisions[index] for index in range(len(demands))]
 
 
-def _count_in(where: fleet.Fleet, one: demand.Demand) -> None:
-    """What a demand has already is not room for the others, whatever their priority."""
-    if one.current and not demand_check.of_demand(one):
-        known = _known(where, one.ask)
-        if not isinstance(known, str):
-            placement_keep.restore(where, one, known)
+def _count_in(where: fleet.Fleet, one: demand.Demand) -> placement_fill.Given | None:
+    """What a demand has already is not room for the others, whatever their priority. What of it stays, if known."""
+    if not one.current or demand_check.of_demand(one):
+        return None
+    known = _known(where, one.ask)
+    return None if isinstance(known, str) else placement_keep.restore(where, one, known)
 
 
 def _known(where: fleet.Fleet, ask: demand.Ask) -> views.AskViews | str:
@@ -67,7 +64,13 @@ def explain(where: fleet.Fleet, one: demand.Demand) -> demand.Decision:
             where.assume(one.key, place_, requests, rows)
 
 
-def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = False) -> demand.Decision:
+def _decide(
+    where: fleet.Fleet,
+    one: demand.Demand,
+    kept: placement_fill.Given | None = None,
+    *,
+    always_explain: bool = False,
+) -> demand.Decision:
     known = _known(where, one.ask)
     if isinstance(known, str):
         return _unchanged(one, known)
@@ -79,7 +82,7 @@ def _decide(where: fleet.Fleet, one: demand.Demand, *, always_explain: bool = Fa
         return _unchanged(one, wrong)
     if one.ask.kind is demand.Kind.DAEMON_SET:
         return _daemon_set(where, one, known, always_explain=always_explain)
-    stay = placement_keep.staying(where, one, known) if _has_history(where, one) else {}
+    stay = placement_keep.staying(where, one, known, kept) if _has_history(where, one) else {}
     filling = placement_fill.Filling(where, one, known, stay)
     unplaced, partial = _fill(filling)
     explained = explaining.reasons(filling, exhausted=partial) if unplaced or always_explain else ()

@@ -15,14 +15,20 @@ WORTH_MOVING_PERMILLE: Final = 200
 one freed node in a group must not restart a pod of every workload that overflowed from it."""
 
 
-def restore(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> None:
-    """Assume what a workload has and no one has seen."""
-    _settle(where, one, known, _kept(where, one, known))
+def restore(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
+    """Assume what a workload has and no one has seen; returns what no rule drives out."""
+    kept = _kept(where, one, known)
+    _settle(where, one, known, kept)
+    return kept
 
 
-def staying(where: fleet.Fleet, one: demand.Demand, known: views.AskViews) -> placement_fill.Given:
-    """What a workload keeps, by (target, variant), by index; what is assumed is made to agree with it."""
-    stay = _kept(where, one, known)
+def staying(
+    where: fleet.Fleet, one: demand.Demand, known: views.AskViews, kept: placement_fill.Given | None = None
+) -> placement_fill.Given:
+    """What a workload keeps, by (target, variant), by index; what is assumed is made to agree with it. `kept`: as
+    `restore` has told.
+    """
+    stay = _kept(where, one, known) if kept is None else kept
     if one.ask.divide is demand.Divide.DUPLICATED:
         for target in {place[0] for place in stay}:
             here = {place: count for place, count in stay.items() if place[0] == target}
