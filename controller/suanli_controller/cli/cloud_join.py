@@ -98,8 +98,7 @@ async def _check_cloud(
         refusal = await claim.refusal(cloud, mark, lambda name: name in clouds)
     except errors.KubeError as error:
         raise click.ClickException(f"the cloud {plan.name}: {error.reason}: {error.message}") from error
-    if cloud_status.is_too_old(version.number):
-        oldest = ".".join(map(str, cloud_status.OLDEST))
+    if oldest := cloud_status.too_old(version.number):
         raise click.ClickException(f"the cloud runs Kubernetes {version.git_version}; {oldest} or later is needed")
     if refusal is not None:
         raise click.ClickException(f"the cloud {plan.name}: {refusal.message}")

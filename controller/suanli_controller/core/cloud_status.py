@@ -9,6 +9,8 @@ from suanli_controller.core import conditions, hardware
 
 OLDEST = (1, 22)
 """Server-side apply is stable since Kubernetes 1.22."""
+OLDEST_HUB = (1, 30)
+"""The CEL rules of our kinds are stable since Kubernetes 1.29, ValidatingAdmissionPolicy since 1.30."""
 RTT_CHANGE_PERMILLE = 200
 """A round trip is written when it changed by a fifth: what trembles would be written all day."""
 CONFLICTS_SHOWN = 5
@@ -36,9 +38,13 @@ class View:
     credential_expires: dt.datetime | None = None
 
 
-def is_too_old(version: tuple[int, int]) -> bool:
-    """Whether a cluster lacks server-side apply; a version that is no number is given the benefit of the doubt."""
-    return (0, 0) < version < OLDEST
+def too_old(version: tuple[int, int], *, is_hub: bool = False) -> str:
+    """Which version a cluster must have at least, where its own is older; empty where it is not.
+
+    One that is no number, (0, 0), is given the benefit of the doubt.
+    """
+    oldest = OLDEST_HUB if is_hub else OLDEST
+    return ".".join(map(str, oldest)) if (0, 0) < version < oldest else ""
 
 
 def status_of(item: cloud.Cloud, view: View, now: dt.datetime) -> cloud.CloudStatus:

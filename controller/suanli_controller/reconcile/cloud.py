@@ -188,8 +188,7 @@ class Clouds:
             return Finding("Unknown", _CONNECTING, "its API server has not answered yet")
         if (trouble := there.trouble) is not None:
             return claim.trouble(trouble)
-        if cloud_status.is_too_old(there.link.version.number):
-            oldest = ".".join(map(str, cloud_status.OLDEST))
+        if oldest := cloud_status.too_old(there.link.version.number, is_hub=there.ref == city.HUB):
             message = f"Kubernetes {there.link.version.git_version} is too old: {oldest} or later is needed"
             if there.has_begun:  # it was newer; it is called again, and read when it is newer again
                 await self._let_go(item.metadata.name)

@@ -72,7 +72,12 @@ def test_a_round_trip_is_written_when_it_changed_by_a_fifth(measured: int, writt
 
 
 @pytest.mark.parametrize(
-    ("version", "old"), [((1, 21), True), ((1, 22), False), ((1, 36), False), ((2, 0), False), ((0, 0), False)]
+    ("version", "old"), [((1, 21), "1.22"), ((1, 22), ""), ((1, 36), ""), ((2, 0), ""), ((0, 0), "")]
 )
-def test_a_cloud_needs_server_side_apply(version: tuple[int, int], *, old: bool) -> None:
-    assert cloud_status.is_too_old(version) == old
+def test_a_cloud_needs_server_side_apply(version: tuple[int, int], old: str) -> None:
+    assert cloud_status.too_old(version) == old
+
+
+@pytest.mark.parametrize(("version", "old"), [((1, 29), "1.30"), ((1, 30), ""), ((0, 0), "")])
+def test_the_hub_needs_what_our_kinds_and_policies_are_made_of(version: tuple[int, int], old: str) -> None:
+    assert cloud_status.too_old(version, is_hub=True) == old
