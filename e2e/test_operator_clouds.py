@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from suanli_clusters import Cluster, Clusters, Member, SimulatedNode, controller, fleet, until
-from suanli_operator import GROUP, City, Json, Namespace, Work, only, template
+from suanli_operator import GROUP, City, Json, Namespace, Work, condition, only, template
 
 CONTAINER = {"image": "busybox", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
 FULL_SECONDS = 60
@@ -259,22 +259,77 @@ def join_again(stage: Stage, work: Work) -> None:
     work.until_clean(stage.east)
 
 
-def test_a_cloud_that_was_refused_takes_nothing_along(stage: Stage, space: Namespace, name: str) -> None:
-    """Two Clouds of one cluster, which the second never got: what is there is the first one's."""
+def test_a_cloud_that_was_refused_sees_and_takes_nothing(stage: Stage, space: Namespace, name: str) -> None:
+    """Two Clouds of one cluster, which the second never got: what is there is the first one's, and counted once."""
     work = space.workload("firm", web(2, "east"))
     work.until_ready()
-    before = {
-        each["metadata"]["uid"] for each in (*work.in_cloud(stage.east, "Deployment"), *work.pods(stage.east))
-    }
+    before = running(work, stage.east)
     stage.city.register(name, stage.east.kubeconfig.read_bytes(), deletionPolicy="Delete")
     said = stage.city.until_cloud(name, "False", "InvalidKubeconfig")
     assert "Cloud east already" in said["message"]
+    work.scale(3)
+    work.until_ready()
+    assert [(each["target"], each["readyReplicas"]) for each in work.status()["placements"]] == [("Cloud/east", 3)]
     stage.city.remove_cloud(name)
     assert stage.city.cloud_reason("east") == ("True", "Connected")
-    after = {
-        each["metadata"]["uid"] for each in (*work.in_cloud(stage.east, "Deployment"), *work.pods(stage.east))
-    }
-    assert after == before
+    assert before < running(work, stage.east)
+    until(
+        lambda: requested_in(stage, "east") == taken_in(stage.east), "all that runs in the east is counted there"
+    )
+
+
+def running(work: Work, cloud: Cluster) -> set[str]:
+    return {each["metadata"]["uid"] for each in (*work.in_cloud(cloud, "Deployment"), *work.pods(cloud))}
+
+
+def requested_in(stage: Stage, cloud: str) -> int:
+    """Millis of CPU that pods request there, as the Cloud's status says."""
+    return sum(milli(each["requested"].get("cpu", "0")) for each in stage.city.cloud_status(cloud)["classes"])
+
+
+def taken_in(cloud: Cluster) -> int:
+    """The same, as its API server says; never none."""
+    bound = [pod["spec"] for pod in cloud.api.items("/api/v1/pods") if pod["spec"].get("nodeName")]
+    asked = [one.get("resources", {}).get("requests", {}) for spec in bound for one in spec["containers"]]
+    taken = sum(milli(each.get("cpu", "0")) for each in asked)
+    assert taken
+    return taken
+
+
+def milli(text: str) -> int:
+    return int(text[:-1]) if text.endswith("m") else int(text) * 1000
+
+
+def test_a_cloud_of_ours_that_another_hub_has_taken_loses_nothing_and_is_waited_for(
+    stage: Stage, space: Namespace
+) -> None:
+    """It is found out when the operator starts; replicas stay where they are, and a deletion may give them up."""
+    spared, gone = (space.workload(word, web(2, "east", "west")) for word in ("spared", "gone"))
+    for work in (spared, gone):
+        work.until_ready()
+    before, placed = running(spared, stage.east), spared.placements()
+    mark = "/api/v1/namespaces/suanli-system/configmaps/suanli-hub"
+    own = stage.east.api.get(mark)["data"]["hubUid"]
+    stage.east.api.patch(mark, {"data": {"hubUid": "another"}})
+    assert stage.city.operator is not None
+    stage.city.operator.restart()
+    stage.city.until_cloud("east", "False", "ClaimedByOtherHub")
+    gone.delete()
+    until(
+        lambda: "waits for Cloud/east" in condition(gone.status(), "Ready")["message"],
+        "it says what it waits for",
+        30,
+    )
+    assert (spared.placements(), running(spared, stage.east)) == (placed, before)
+    gone.annotate(abandon="true")
+    gone.until_gone()
+    (left,) = gone.in_cloud(stage.east, "Deployment")
+    stage.east.api.delete(f"/apis/apps/v1/namespaces/{space.name}/deployments/{left['metadata']['name']}")
+    stage.east.api.patch(mark, {"data": {"hubUid": own}})
+    stage.city.hub.api.patch(f"{GROUP}/clouds/east", {"metadata": {"annotations": {"look": "again"}}})
+    stage.city.until_cloud("east", "True", "Connected")
+    spared.until_ready()
+    assert running(spared, stage.east) == before
 
 
 @pytest.mark.parametrize("policy", ["Orphan", "Delete"])
