@@ -1,9 +1,11 @@
 """A cluster is read and written only once it is known whose it is."""
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from tests import works
 
@@ -15,6 +17,7 @@ from suanli_controller.reconcile import cloud as clouds
 from suanli_controller.reconcile.record import Record
 
 REF = "Cloud/c"
+NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 SERVER_ERROR = errors.ServerError(errors.Status(code=500, message="etcd is having a moment"))
 
 
@@ -22,6 +25,7 @@ class Api:
     """Stands in for client.Client of a cloud: its kube-system, its mark, and which kinds were listed."""
 
     guard = None
+    connection = "the way there"
     settings = transport.Settings()
 
     def __init__(self, **mark: str) -> None:
@@ -56,8 +60,18 @@ class Api:
         await asyncio.Event().wait()  # what is there is not looked at
         return b""
 
+    async def delete(self, *_: Any, **__: Any) -> None:
+        assert self.closed, "it may be another's while we still read and write there"
+        self.mark = {}
+
     async def close(self) -> None:
         self.closed = True
+
+    async def __aenter__(self) -> "Api":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Another way to the same server."""
 
 
 class Hub:
@@ -203,6 +217,41 @@ async def test_a_deletion_waits_for_a_refused_cloud_and_may_abandon_it(stage: St
     there = Record("office/web", item, given=intent.Intent({(REF, "default"): 2}))
     assert wishes.withdraw(stage.city, there) == {REF: True}
     assert wishes.withdraw(stage.city, Record("office/web", item, given=intent.Intent())) == {}
+
+
+def leaving(**annotations: str) -> cloud.Cloud:
+    """The Cloud, as it is being deleted with all that is there."""
+    item = made("c")
+    marked = {f"suanli.io/{key}": value for key, value in annotations.items()}
+    head = msgspec.structs.replace(item.metadata, deletion_timestamp=NOW, annotations=marked)
+    spec = msgspec.structs.replace(item.spec, deletion_policy="Delete")
+    return msgspec.structs.replace(item, metadata=head, spec=spec)
+
+
+@of(Api())
+async def test_a_cloud_that_refuses_us_is_waited_for_by_its_deletion_until_it_is_abandoned(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "Client", lambda _: stage.api)
+    await stage.attend()
+    stage.api.trouble = errors.Forbidden(errors.Status(code=403, message="configmaps are forbidden"))
+    stage.clouds.items._put(leaving())
+    await stage.clouds._take_leave(leaving())
+    (ready,) = stage.hub.written[1]["value"]["conditions"]
+    assert "waits for the cloud: configmaps are forbidden" in ready["message"]
+    await stage.clouds._take_leave(leaving(abandon="true"))
+    assert stage.hub.written["metadata"]["finalizers"] == []
+
+
+@of(Api())
+async def test_a_cloud_is_let_go_before_its_mark_is_taken_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From then on it may be another Cloud's, whose pods must not be counted out as ours are."""
+    monkeypatch.setattr(client, "Client", lambda _: stage.api)
+    await stage.attend()
+    await stage.clouds._release(made("c"), stage.city.carriers[REF].there)
+    assert (stage.api.mark, stage.city.carriers, stage.city.targets) == ({}, {}, {})
 
 
 async def test_a_cloud_that_goes_is_forgotten_before_it_may_be_made_anew() -> None:
