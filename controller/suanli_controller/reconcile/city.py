@@ -115,6 +115,7 @@ class TargetState:
 class _Bound:
     """A pod that holds resources."""
 
+    cluster: str  # whose API server showed it last
     target: str
     node: str
     requests: Mapping[str, int]
@@ -294,6 +295,8 @@ class City:
         after = self._bound_now(there, new)
         if new is None and old is not None:
             self._forget_early(old)
+            if before is not None and before.cluster != there.ref:
+                return  # it was seen elsewhere since, as this cluster's mark went over to another Cloud
         if before == after:
             self._watch_unbound(new)
             return
@@ -318,7 +321,7 @@ class City:
             self._early.setdefault(pod.spec.node_name, set()).add(resources.key_of(pod))
             return None
         target = there.ref if node is None else self.target_of(there, node)
-        return _Bound(target, pod.spec.node_name, amounts) if target in self.targets else None
+        return _Bound(there.ref, target, pod.spec.node_name, amounts) if target in self.targets else None
 
     def _forget_early(self, pod: core_v1.Pod) -> None:
         waiting = self._early.get(pod.spec.node_name)

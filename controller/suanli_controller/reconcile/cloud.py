@@ -28,7 +28,7 @@ NODES_PER_SECOND = 1000
 LOOK_AGAIN_SECONDS = 1.0
 _CONNECTING = "Connecting"
 RTT_SECONDS = 60.0
-"""A link's round trip is looked at so often; it is written only when it changed by a fifth."""
+"""A link's round trip, and our mark, are looked at so often; a round trip is written when it changed by a fifth."""
 
 
 def _wishes(item: cloud.Cloud) -> tuple[object, ...]:
@@ -55,6 +55,7 @@ class Clouds:
         self.units = units
         self._connected: dict[str, tuple[str, str, str]] = {}  # cloud -> Secret's name, key and resourceVersion
         self._expires: dict[str, dt.datetime | None] = {}
+        self._marked: dict[str, float] = {}  # cloud -> when its cluster was last seen to bear our mark, loop time
         items.subscribe(self._item_changed)
         secrets.subscribe(self._secret_changed)
 
@@ -168,6 +169,7 @@ class Clouds:
         ref = names.target(names.CLOUD_KIND, name)
         self._connected.pop(name, None)
         self._expires.pop(name, None)
+        self._marked.pop(name, None)
         if ref in self.city.carriers:
             await self.city.remove_cluster(ref)
 
@@ -190,29 +192,41 @@ class Clouds:
             return claim.trouble(trouble)
         if oldest := cloud_status.too_old(there.link.version.number, is_hub=there.ref == city.HUB):
             message = f"Kubernetes {there.link.version.git_version} is too old: {oldest} or later is needed"
-            if there.has_begun:  # it was newer; it is called again, and read when it is newer again
-                await self._let_go(item.metadata.name)
-            return Finding("False", names.VERSION_TOO_OLD, message)
+            return await self._refused(there, Finding("False", names.VERSION_TOO_OLD, message))
         return None
 
     async def _take(self, item: cloud.Cloud) -> tuple[Finding | None, bool]:
         """Mark a cluster that answers as this Cloud's, and only then read what is there: the nodes, pods and objects
-        of one cluster under two names would be counted twice, and each would take the other's for its own.
+        of one cluster under two names would be counted twice, and each would take the other's for its own. Whether the
+        mark is still ours is looked at now and then.
 
         Returns why the cloud cannot be used yet, and whether we failed to find out: then it is soon tried again.
         """
         there = self._cluster(item)
         assert there is not None  # noqa: S101  # `_examine` saw to it
-        if not there.has_begun:
-            mark, carrier = self._mark(item.metadata.name), self.city.carriers[there.ref]
+        name, now = item.metadata.name, asyncio.get_running_loop().time()
+        if there.ref != city.HUB and now - self._marked.get(name, float("-inf")) >= RTT_SECONDS:
             try:
-                refusal = await claim.take(carrier, mark, lambda name: self.items.get(name) is not None)
+                refusal = await claim.take(self.city.carriers[there.ref], self._mark(name), self._exists)
             except errors.KubeError as error:
-                return claim.trouble(error), True
-            if refusal is not None:
-                return refusal, False
-            there.begin()
+                if not there.has_begun:
+                    return claim.trouble(error), True
+            else:
+                if refusal is not None:
+                    return await self._refused(there, refusal), False
+                self._marked[name] = now
+                there.begin()
         return None if there.synced else Finding("Unknown", _CONNECTING, "its objects are being read"), False
+
+    def _exists(self, name: str) -> bool:
+        return self.items.get(name) is not None
+
+    async def _refused(self, there: cluster.Cluster, finding: Finding) -> Finding:
+        """Of a cluster that was ours nothing is read any more, until it is again; what it holds counts as held."""
+        if there.has_begun and there.ref != city.HUB:
+            await self.city.remove_cluster(there.ref)
+            self.city.add_cluster(there.ref, client.Client(there.api.connection))
+        return finding
 
     def _cluster(self, item: cloud.Cloud) -> cluster.Cluster | None:
         local = item.spec.access.local is not None

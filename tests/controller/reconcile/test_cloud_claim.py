@@ -198,14 +198,38 @@ async def test_a_mark_that_could_not_be_read_is_tried_again_with_backoff(stage: 
     assert await stage.reads()
 
 
-@of(Api())
-async def test_a_cloud_of_ours_that_is_refused_later_is_let_go_and_keeps_its_place(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("stage", "change", "reason"),
+    [
+        (Api(), {"minor": "21"}, "VersionTooOld"),
+        (Api(), {"mark": {"hubUid": "another"}}, "ClaimedByOtherHub"),
+        (Api(), {"mark": {"hubUid": "hub", "cloud": "other"}}, "InvalidKubeconfig"),
+    ],
+    indirect=["stage"],
+)
+async def test_a_cloud_of_ours_that_is_refused_later_is_read_no_more_and_keeps_what_it_holds(
+    stage: Stage, change: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "Client", lambda _: stage.api)
+    monkeypatch.setattr(clouds, "RTT_SECONDS", 0)
     await stage.attend()
-    stage.api.minor = "21"
-    assert await stage.attend() == ("False", "VersionTooOld")
+    for field, value in change.items():
+        setattr(stage.api, field, value)
+    assert await stage.attend() == ("False", reason)
     assert stage.api.closed
-    assert REF not in stage.city.carriers
+    assert not stage.city.carriers[REF].there.has_begun
     assert observation.is_silent(stage.city, REF)
+
+
+@of(Api())
+async def test_a_mark_that_cannot_be_looked_at_again_is_still_ours(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clouds, "RTT_SECONDS", 0)
+    await stage.attend()
+    stage.api.trouble = SERVER_ERROR
+    assert await stage.attend() == ("Unknown", "Connecting")
+    assert stage.city.carriers[REF].there.has_begun
 
 
 @of(Api(hubUid="another"))

@@ -65,6 +65,21 @@ def test_nodes_and_pods_leave_nothing_behind(here: city.City, ref: str, *, pod_f
     assert held(here) == before
 
 
+def test_a_pod_stays_counted_in_the_cloud_that_showed_it_last(here: city.City) -> None:
+    """Its cluster's mark went from one Cloud to another: who lets go of it takes nothing of the other's."""
+    here.set_target(fleet.Target("Cloud/d"), "Cloud/d")
+    first, second = following(here, CLOUD), following(here, "Cloud/d")
+    for there in (first, second):
+        there.nodes._put(node("n"))
+        there.pods._put(pod("u", "1"))
+    first.pods._remove("a/db-0")
+    assert here.targets[CLOUD].requested_on("n") == {}
+    assert here.targets["Cloud/d"].requested_on("n")["cpu"] == 2000
+    assert here.fleet._pods.keys() == {"u"}
+    second.pods._remove("a/db-0")
+    assert here.targets["Cloud/d"].requested_on("n") == {}
+
+
 def test_a_pod_on_a_node_that_never_comes_leaves_nothing_behind(here: city.City) -> None:
     before, there = held(here), following(here, city.HUB)
     there.pods._put(pod("u", "1", on="nowhere"))
