@@ -210,7 +210,7 @@ def _hindrance(item: workload.ComputeWorkload, report: Report) -> meta.Condition
             names.READY,
             "Unknown",
             "TargetUnreachable",
-            f"no answer from {', '.join(silent[:8])}; nothing is removed",
+            f"{', '.join(silent[:8])} does not answer or is refused (its Ready says why); nothing is removed",
         )
     return None
 

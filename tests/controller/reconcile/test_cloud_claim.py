@@ -130,7 +130,10 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+async def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """Whoever calls the cluster anew reaches the same; our mark is looked at each time."""
+    monkeypatch.setattr(client, "Client", lambda _: request.param)
+    monkeypatch.setattr(clouds, "RTT_SECONDS", 0)
     one = Stage(request.param)
     yield one
     await one.city.close()
@@ -208,10 +211,8 @@ async def test_a_mark_that_could_not_be_read_is_tried_again_with_backoff(stage: 
     indirect=["stage"],
 )
 async def test_a_cloud_of_ours_that_is_refused_later_is_read_no_more_and_keeps_what_it_holds(
-    stage: Stage, change: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, change: dict[str, Any], reason: str
 ) -> None:
-    monkeypatch.setattr(client, "Client", lambda _: stage.api)
-    monkeypatch.setattr(clouds, "RTT_SECONDS", 0)
     await stage.attend()
     for field, value in change.items():
         setattr(stage.api, field, value)
@@ -222,10 +223,7 @@ async def test_a_cloud_of_ours_that_is_refused_later_is_read_no_more_and_keeps_w
 
 
 @of(Api())
-async def test_a_mark_that_cannot_be_looked_at_again_is_still_ours(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clouds, "RTT_SECONDS", 0)
+async def test_a_mark_that_cannot_be_looked_at_again_is_still_ours(stage: Stage) -> None:
     await stage.attend()
     stage.api.trouble = SERVER_ERROR
     assert await stage.attend() == ("Unknown", "Connecting")
@@ -253,10 +251,7 @@ def leaving(**annotations: str) -> cloud.Cloud:
 
 
 @of(Api())
-async def test_a_cloud_that_refuses_us_is_waited_for_by_its_deletion_until_it_is_abandoned(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "Client", lambda _: stage.api)
+async def test_a_cloud_that_refuses_us_is_waited_for_by_its_deletion_until_it_is_abandoned(stage: Stage) -> None:
     await stage.attend()
     stage.api.trouble = errors.Forbidden(errors.Status(code=403, message="configmaps are forbidden"))
     stage.clouds.items._put(leaving())
@@ -268,11 +263,8 @@ async def test_a_cloud_that_refuses_us_is_waited_for_by_its_deletion_until_it_is
 
 
 @of(Api())
-async def test_a_cloud_is_let_go_before_its_mark_is_taken_back(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cloud_is_let_go_before_its_mark_is_taken_back(stage: Stage) -> None:
     """From then on it may be another Cloud's, whose pods must not be counted out as ours are."""
-    monkeypatch.setattr(client, "Client", lambda _: stage.api)
     await stage.attend()
     await stage.clouds._release(made("c"), stage.city.carriers[REF].there)
     assert (stage.api.mark, stage.city.carriers, stage.city.targets) == ({}, {}, {})
