@@ -337,6 +337,14 @@ def test_drain_tells_what_is_left_and_ends_when_nothing_is(hub: Cluster) -> None
 
 
 @pytest.mark.usefixtures("workload")
+def test_drain_names_what_is_suspended_there_and_does_not_wait_for_it(hub: Cluster) -> None:
+    hub.api.patch(f"{WORKLOADS}/w", {"spec": {"suspend": True}})
+    done = run(hub, "drain", "here", "--timeout", "60")
+    assert done.returncode == 0, done.stderr
+    assert "not waited for, as nothing of them runs here: default/w (suspended)" in done.stdout
+
+
+@pytest.mark.usefixtures("workload")
 def test_ctrl_c_ends_the_waiting_and_not_the_drain(hub: Cluster) -> None:
     process = draining(hub)
     lines_until(process, "left")

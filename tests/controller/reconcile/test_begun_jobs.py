@@ -15,6 +15,7 @@ from suanli_controller.reconcile import workload as workloads
 
 KEY = "office/sum"
 A, B, C = (("Cloud/a", "default"), ("Cloud/b", "default"), ("Cloud/c", "default"))
+SITE = ("EdgeSite/s", "default")
 OURS = {names.WORKLOAD_UID_LABEL: "uid-1", names.VARIANT_LABEL: "default", names.HUB_UID_LABEL: "hub"}
 NOW = dt.datetime.now(dt.UTC)
 
@@ -27,7 +28,7 @@ class Stage:
         hub: Any = bare_city.Judge()
         self.city.hub = hub
         for name in clouds:
-            self.add_cloud(f"Cloud/{name}", cores)
+            self.add_target(f"Cloud/{name}", cores)
         priorities = cluster.Cluster(city.HUB, hub, "hub", self.city).priority_classes
         self.all = workloads.Workloads(
             self.city,
@@ -45,21 +46,23 @@ class Stage:
         """Stands in for events.Recorder."""
         self.said.append(reason)
 
-    def add_cloud(self, ref: str, cores: int) -> None:
-        there = cluster.Cluster(ref, self.city.hub, "hub", self.city)
+    def add_target(self, ref: str, cores: int = 8) -> None:
+        """A Cloud with a cluster of its own, or an EdgeSite in the hub's."""
+        at, labels = (city.HUB, {names.SITE_LABEL: "s"}) if ref == SITE[0] else (ref, {})
+        there = cluster.Cluster(at, self.city.hub, "hub", self.city)
         none: Any = lambda *_: None  # noqa: E731
-        self.city.carriers[ref] = carrier.Carrier(there, self.city.sources, "hub", none, none)
-        self.city.set_target(fleet.Target(ref, clearance="Core"), ref)
+        self.city.carriers[at] = carrier.Carrier(there, self.city.sources, "hub", none, none)
+        self.city.set_target(fleet.Target(ref, clearance="Core"), at)
         amounts = {"cpu": str(cores), "memory": "64Gi", "pods": "100"}
         status = {"allocatable": amounts, "capacity": amounts, "conditions": [{"type": "Ready", "status": "True"}]}
-        node = {"metadata": {"name": "n", "resourceVersion": "1"}, "status": status}
+        node = {"metadata": {"name": "n", "resourceVersion": "1", "labels": labels}, "status": status}
         there.nodes._put(msgspec.convert(node, core_v1.Node))
         for each in there.informers:
             each.synced.set()
         there.link.asked = True
 
     def there(self, place: workload_status.Place) -> cluster.Cluster:
-        return self.city.carriers[place[0]].there
+        return self.city.carriers[city.HUB if place == SITE else place[0]].there
 
     async def apply(self, divide: str = "", **job: int) -> None:
         """The Job is made or changed, decided and written down."""
@@ -97,11 +100,16 @@ class Stage:
         record.given = record.answer = None
 
     def run(self, place: workload_status.Place, **status: int) -> None:
-        """The Job is in a cloud, as its place asks for."""
+        """The Job is in its place."""
         self.version += 1
+        labels = OURS | ({names.PLACED_SITE_LABEL: "s"} if place == SITE else {})
         made = msgspec.convert({"spec": {"parallelism": 1}}, core_v1.Job)
         head = msgspec.structs.replace(
-            made.metadata, name="sum-default", namespace="office", labels=OURS, resource_version=str(self.version)
+            made.metadata,
+            name="sum-default",
+            namespace="office",
+            labels=labels,
+            resource_version=str(self.version),
         )
         told = msgspec.convert(status, core_v1.JobStatus)
         self.there(place).owned["Job"]._put(msgspec.structs.replace(made, metadata=head, status=told))
@@ -205,19 +213,25 @@ async def test_a_job_that_a_removed_cloud_keeps_is_not_run_twice_and_says_so() -
         assert ready(stage.look()) == ("Unknown", "TargetRemoved")
         assert stage.placed == {A: (4, 8)}
         stage.restart()
-    stage.add_cloud("Cloud/a", cores=8)
+    stage.add_target("Cloud/a")
     assert ready(stage.look()) == ("False", "JobRunning")
 
 
-async def test_a_job_is_waited_for_until_it_is_gone_from_its_cloud() -> None:
-    stage = Stage("a", "b")
+@pytest.mark.parametrize("place", [A, SITE])
+async def test_a_job_begins_anew_when_it_is_gone_from_the_cloud_or_site_that_goes(
+    place: workload_status.Place,
+) -> None:
+    """What is at a site is the hub's to delete."""
+    stage = Stage()
+    stage.add_target(place[0])
     await stage.apply()
-    stage.run(A)
-    stage.city.remove_target(A[0])
-    stage.city.cleared.add(A[0])
+    stage.run(place)
+    stage.add_target(B[0])
+    stage.city.remove_target(place[0])
+    stage.city.cleared |= {place[0]} - {SITE[0]}
     stage.look()
-    assert stage.placed == {A: (4, 8)}
-    stage.there(A).owned["Job"]._remove("office/sum-default")
+    assert stage.placed == {place: (4, 8)}
+    stage.there(place).owned["Job"]._remove("office/sum-default")
     stage.look()
     assert stage.placed == {B: (4, 8)}
 
@@ -229,7 +243,7 @@ async def test_the_lost_share_of_a_divided_job_goes_where_none_of_it_is(
     """Unless it is on record as done: then it is not run again."""
     stage = Stage("a", "b")
     await stage.apply("Capacity", parallelism=8)
-    stage.add_cloud("Cloud/c", cores=8)
+    stage.add_target("Cloud/c")
     stage.run(A, succeeded=succeeded)
     stage.run(B)
     stage.look()
