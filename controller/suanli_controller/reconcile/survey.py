@@ -13,8 +13,8 @@ from suanli_controller.core import conditions, places, quantity, what_if
 from suanli_controller.kube import client, errors, kinds, resources
 from suanli_controller.reconcile import access, observation
 
-REFUSALS = frozenset({names.CLAIMED_BY_OTHER_HUB, names.INVALID_KUBECONFIG, names.LOCAL_TAKEN})
-"""Reasons of a Cloud that is not what it says: its cluster is another's, or another Cloud's, which counts the pods."""
+REFUSALS = frozenset({names.CLAIMED_BY_OTHER_HUB, names.INVALID_KUBECONFIG, names.VERSION_TOO_OLD})
+"""Reasons of a Cloud that the controller refuses: of its cluster, which may be another Cloud's, it reads nothing."""
 
 CLOUD_SECONDS = 20.0
 """How long a cloud may take to list its nodes and pods before it counts as not ready."""
@@ -56,11 +56,25 @@ async def look(hub: client.Client, namespace: str, now: dt.datetime) -> Survey:
     inventory.priority_classes = {each.metadata.name: each for each in priorities.items}
     found.builder.add_targets()
     _take_hub(found, nodes.items, pods.items, now)
-    remote = [each for each in clouds.items if each.spec.access.kubeconfig_secret_ref is not None]
+    remote = [
+        each
+        for each in clouds.items
+        if each.spec.access.kubeconfig_secret_ref is not None and not refuses(found, each)
+    ]
     read = await asyncio.gather(*(_read(hub, each, namespace) for each in remote), return_exceptions=True)
     for item, objects in zip(remote, read, strict=True):
-        take_cloud(found, item, objects, now)
+        _take_cloud(found, item, objects, now)
     return found
+
+
+def refuses(found: Survey, item: cloud.Cloud) -> bool:
+    """Whether the controller has refused a Cloud, which is told; it counts as not ready, and its nodes as nobody's."""
+    condition = conditions.get(item.status.conditions, names.READY)
+    if condition is None or condition.status != "False" or condition.reason not in REFUSALS:
+        return False
+    ref = names.target(names.CLOUD_KIND, item.metadata.name)
+    found.warn(f"{ref} is refused, and nothing is read there: {condition.reason}: {condition.message}")
+    return True
 
 
 async def _read(hub: client.Client, item: cloud.Cloud, namespace: str) -> Objects:
@@ -87,8 +101,7 @@ def _take_hub(found: Survey, nodes: Iterable[core_v1.Node], pods: Iterable[core_
         _take_pod(found, pod, target_of.get(pod.spec.node_name, ""), now)
 
 
-def take_cloud(found: Survey, item: cloud.Cloud, read: Objects | BaseException, now: dt.datetime) -> None:
-    """Take in what was read of a Cloud, or why it could not be. Of one that is refused the pods are not counted."""
+def _take_cloud(found: Survey, item: cloud.Cloud, read: Objects | BaseException, now: dt.datetime) -> None:
     ref = names.target(names.CLOUD_KIND, item.metadata.name)
     reported = places.as_reported(item)
     if isinstance(read, BaseException):
@@ -104,14 +117,8 @@ def take_cloud(found: Survey, item: cloud.Cloud, read: Objects | BaseException, 
         found.warn(f"{ref} is not Ready by its status: {condition.reason}: {condition.message}")
     for node in read[0]:
         _add_node(found, node, ref)
-    for pod in () if is_refused(item) else read[1]:
+    for pod in read[1]:
         _take_pod(found, pod, ref, now)
-
-
-def is_refused(item: cloud.Cloud) -> bool:
-    """Whether the controller has found that the cluster behind a Cloud is not its own: nothing there is its work."""
-    condition = conditions.get(item.status.conditions, names.READY)
-    return condition is not None and condition.status == "False" and condition.reason in REFUSALS
 
 
 def _add_node(found: Survey, node: core_v1.Node, target: str) -> None:
