@@ -24,8 +24,8 @@ class Runtime:
         self.asked += 1
         return observed.ImageRecord(self.id, tags=(name,)) if self.id else None
 
-    async def image_filesystem(self) -> str:
-        return "/images-of-the-box"
+    async def image_filesystem(self) -> tuple[str, int]:
+        return "/images-of-the-box", 1
 
     async def sandbox_image(self) -> str:
         return ""
