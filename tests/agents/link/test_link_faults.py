@@ -158,47 +158,43 @@ async def test_one_refusal_alone_asks_for_no_new_certificate(
 # --- a hub that decides on no serving certificate
 
 
+class SlowHub(MoodyHub):
+    """Takes the certificate and gives `secret` as recovery token; `asked` is set when a serving one is asked for."""
+
+    def __init__(self, secret: server.Answer, decision: dict[str, object]) -> None:
+        super().__init__()
+        self.refuses, self.asked = False, asyncio.Event()
+        self._secret, self._decision = secret, decision
+
+    async def answer(self, request: server.Request) -> server.Answer:
+        if "/secrets/" in request.path:
+            return self._secret
+        if "certificatesigningrequests" in request.path:
+            self.asked.set()
+            return server.as_json({"metadata": {"name": "c"}, "status": self._decision})
+        return await super().answer(request)
+
+    async def ask_for_serving(self, folder: Path) -> pki.Store:
+        """Run a box until it asks for its serving certificate; its store."""
+        async with refused_box(folder, self) as kept:
+            kept._names = lambda: ("10.0.0.5",)
+            await becomes(self.asked.is_set)
+            return kept.store
+
+
 @pytest.mark.parametrize("decision", [{}, {"conditions": [{"type": "Denied", "reason": "NotYours"}]}])
 async def test_the_way_back_is_on_disk_whatever_becomes_of_the_serving_certificate(
     tmp_path: Path, decision: dict[str, object]
 ) -> None:
     """Without logs and exec a box does its work; without the recovery token it may never come back."""
-    asked = asyncio.Event()
-    data = {"token-id": "YWJjZGVm", "token-secret": "MDEyMzQ1Njc4OWFiY2RlZg=="}
-
-    class Undecided(MoodyHub):
-        async def answer(self, request: server.Request) -> server.Answer:
-            if "/secrets/" in request.path:
-                return server.as_json({"data": data})
-            if "certificatesigningrequests" in request.path:
-                asked.set()
-                return server.as_json({"metadata": {"name": "c"}, "status": decision})
-            return await MoodyHub.answer(self, request)
-
-    hub = Undecided()
-    hub.refuses = False
-    async with refused_box(tmp_path, hub) as kept:
-        kept._names = lambda: ("10.0.0.5",)
-        await becomes(asked.is_set)
-        assert kept.store.recovery.read_text() == "abcdef.0123456789abcdef"
+    secret = server.as_json({"data": {"token-id": "YWJjZGVm", "token-secret": "MDEyMzQ1Njc4OWFiY2RlZg=="}})
+    store = await SlowHub(secret, decision).ask_for_serving(tmp_path)
+    assert store.recovery.read_text() == "abcdef.0123456789abcdef"
 
 
 async def test_a_hub_that_has_no_recovery_token_keeps_no_serving_certificate_away(tmp_path: Path) -> None:
-    asked = asyncio.Event()
-
-    class Without(MoodyHub):
-        async def answer(self, request: server.Request) -> server.Answer:
-            if "certificatesigningrequests" in request.path:
-                asked.set()
-            if "/secrets/" in request.path:
-                return server.Response(404, b"{}")
-            return await MoodyHub.answer(self, request)
-
-    hub = Without()
-    hub.refuses = False
-    async with refused_box(tmp_path, hub) as kept:
-        kept._names = lambda: ("10.0.0.5",)
-        await becomes(asked.is_set)
+    store = await SlowHub(server.Response(404, b"{}"), {}).ask_for_serving(tmp_path)
+    assert not store.recovery.exists()
 
 
 async def test_pods_that_start_together_share_a_few_connections() -> None:
