@@ -25,7 +25,7 @@ async def run(hub: client.Client, chosen: settings.Settings) -> None:
     parts = app.Dashboard(hub, chosen, store)
     server = _Server(_config(parts))
     if chosen.listen.metrics_port:
-        prometheus_client.start_http_server(chosen.listen.metrics_port, chosen.listen.host)
+        serve_metrics(chosen.listen.metrics_port, chosen.listen.host)
     try:
         async with _background(parts, hub):
             await server.serve()
@@ -34,6 +34,15 @@ async def run(hub: client.Client, chosen: settings.Settings) -> None:
     if not server.started:
         listen = chosen.listen
         raise settings.InvalidSettingError(f"cannot listen on {listen.host}:{listen.port}: is it in use?")
+
+
+def serve_metrics(port: int, host: str) -> None:
+    """Serve /metrics in a thread. Raises settings.InvalidSettingError for a port that cannot be listened on."""
+    try:
+        prometheus_client.start_http_server(port, host)
+    except OSError as error:
+        message = f"--metrics-port {port}: cannot listen on {host}:{port}: {error.strerror}: name another"
+        raise settings.InvalidSettingError(message) from error
 
 
 @contextlib.asynccontextmanager
