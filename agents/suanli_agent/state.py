@@ -137,12 +137,13 @@ class Store:
     def keep_for(self, node: str) -> None:
         """Begin empty where what is kept came for a Node with another uid than this: its pods are another hub's, or
         those of a Node that is no more, and resourceVersions of two hubs do not compare. Empty: the uid is unknown.
+        Cards stay given while their containers run.
         """
         known = self.fact("node")
         if not node or node == known:
             return
         with self.together():
-            for table in ("pods", "statuses", "objects", "tokens", "devices") if known else ():
+            for table in ("pods", "statuses", "objects", "tokens") if known else ():
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own table names
             self.put_fact("node", node)
 

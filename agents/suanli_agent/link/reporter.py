@@ -138,6 +138,7 @@ class Reporter:
         finally:
             if self._weighing is not None:
                 self._weighing.cancel()
+                self._weighing = None  # we may be run again
 
     async def _beat_on(self) -> None:
         while True:
@@ -199,7 +200,8 @@ class Reporter:
         done, _ = await asyncio.wait({self._weighing}, timeout=WEIGH_SECONDS)
         if not done:
             return None
-        used, self._weighing = self._weighing.result(), None
+        weighed, self._weighing = self._weighing, None
+        used = weighed.result()
         if used is None:
             self._weighed = float("-inf")  # again at the next beat: the runtime may be there
         return used

@@ -33,18 +33,28 @@ def write(volume: Path, files: Mapping[str, payload.File], owner: Owner) -> bool
     wanted = {posixpath.normpath(path): file for path, file in files.items()}
     with beneath.opened(volume) as place:
         old = _current(place)
+        shown = {path.split("/")[0] for path in wanted}
         if old is not None and _shows(place, old, wanted, owner):
+            _publish(place, shown)  # power may have gone just before it was done
             return False
         fresh = f"..{os.urandom(8).hex()}"
-        with beneath.made(fresh, place, 0o755) as folder:
-            for path, file in wanted.items():
-                _write_file(folder, path.split("/"), file, owner)
+        try:
+            _fill(place, fresh, wanted, owner)
+        except OSError:
+            shutil.rmtree(volume / fresh, ignore_errors=True)  # a full disk is not to get fuller at each try
+            raise
         _link(fresh, _NEXT, place)
         os.replace(_NEXT, DATA, src_dir_fd=place, dst_dir_fd=place)
-        _publish(place, {path.split("/")[0] for path in wanted})
+        _publish(place, shown)
     if old is not None:
         shutil.rmtree(volume / old, ignore_errors=True)  # itself follows no links
     return True
+
+
+def _fill(place: int, name: str, files: Mapping[str, payload.File], owner: Owner) -> None:
+    with beneath.made(name, place, 0o755) as folder:
+        for path, file in files.items():
+            _write_file(folder, path.split("/"), file, owner)
 
 
 def _current(place: int) -> Optional[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Callable
 
 from suanli_agent import state
@@ -38,6 +39,11 @@ class Devices:
         if any(owner == uid for owner, _ in self._given):
             self._given = {key: cards for key, cards in self._given.items() if key[0] != uid}
             self._store.drop_devices(uid)
+
+    def release_all_but(self, uids: AbstractSet[str]) -> None:
+        """Of other pods nothing is left."""
+        for uid in {owner for owner, _ in self._given} - uids:
+            self.release(uid)
 
     def _cards(self, uid: str, resource: str, pool: devices.Pool, count: int) -> tuple[str, ...]:
         others = {

@@ -207,7 +207,9 @@ class Images:
 
 
 def _refused(problem: Exception) -> bool:
-    return isinstance(problem, errors.NotFoundFault) or imaging.refused(str(problem))
+    """Whether the registry said no; what the hub says of a pull Secret is not the registry's word."""
+    told = isinstance(problem, errors.RuntimeFault)
+    return told and (isinstance(problem, errors.NotFoundFault) or imaging.refused(str(problem)))
 
 
 def _bytes_over(place: str, knobs: settings.Settings) -> int:

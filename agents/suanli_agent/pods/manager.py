@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -267,9 +268,13 @@ class PodManager:
         """One round of housekeeping. Orphans are only removed once the hub has told what should run."""
         await housekeeping.rotate_logs(self._ctx, self._view)
         if self._hub_has_told:
-            await housekeeping.remove_orphans(self._ctx, self._view, lambda: self._workers.keys() | self._unread)
+            await housekeeping.remove_orphans(self._ctx, self._view, self._known)
+            self._ctx.devices.release_all_but(self._known() | self._view.uids())
         wanted = [one.pod for one in self._workers.values()]
         await self._images.collect(housekeeping.image_names(wanted), housekeeping.images_in_use(self._view))
+
+    def _known(self) -> AbstractSet[str]:
+        return self._workers.keys() | self._unread
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -337,7 +342,8 @@ class PodManager:
         """See ports.Pods."""
         try:
             return await storage.use(self._ctx, [one.pod for one in self._workers.values()])
-        except errors.RuntimeFault:
+        except (errors.RuntimeFault, OSError, ValueError) as problem:
+            log.debug("disk use: %s", problem)
             return None
 
     def _named(self, namespace: str, name: str) -> worker.Worker:

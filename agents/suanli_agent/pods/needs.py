@@ -108,8 +108,7 @@ class Needs:
             return known or None
         body = _without_noise(body)
         store.put_object(kind, namespace, name, body)
-        if b'"immutable":true' in body:
-            self._immutable.add(key)
+        (self._immutable.add if b'"immutable":true' in body else self._immutable.discard)(key)
         spread = random.uniform(0.8, 1.2)  # noqa: S311 - only spreads load
         self._fresh_until[key] = self._ctx.now() + self._ctx.settings.refresh_seconds * spread
         return body
@@ -139,6 +138,8 @@ class Needs:
         for key in self._ctx.store.object_keys():
             if key not in wanted:
                 self._ctx.store.drop_object(*key)
+                self._immutable.discard(key)  # one that is made anew under its name may be another
+                self._fresh_until.pop(key, None)
 
 
 def _renew(issued: float, expires: float, now: float) -> bool:

@@ -105,7 +105,12 @@ class Runtime:
             told = ""  # too old for this call, in whatever words
         if told:
             return told
-        answer = await self._call(RUNTIME + "Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
+        try:
+            answer = await self._call(RUNTIME + "Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
+        except errors.UnavailableFault:
+            raise
+        except errors.RuntimeFault:
+            return ""
         return records.configured_driver(answer.info)
 
     async def list_sandboxes(self) -> list[observed.SandboxRecord]:

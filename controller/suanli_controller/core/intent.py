@@ -50,8 +50,8 @@ def settle(
 ) -> Intent:
     """Let go of what was leaving once every replica that is wished is ready; what is out of reach waits.
 
-    A place that fell silent counts as it was last seen: one that was not ready by then replaces nothing. One that
-    has not been seen at all, since a restart, is not waited for.
+    A place that fell silent counts as it was last seen, or told of: one that was not ready by then replaces nothing.
+    One of which nothing at all is known is not waited for.
     """
     if not now.leaving or (decision is not None and decision.unplaced):
         return now

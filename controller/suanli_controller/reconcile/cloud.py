@@ -121,6 +121,7 @@ class Clouds:
             await self._forget(name)
         elif item.metadata.deletion_timestamp is not None:
             await self._take_leave(item)
+            return  # what fails at its end is tried ever later, though the steps before it go well each time
         else:
             item = await writing.finalizers(self.city.hub, kinds.CLOUDS, item, names.CLOUD_FINALIZER, present=True)
             finding = await self._connect(item) or await self._examine(item)
@@ -176,10 +177,14 @@ class Clouds:
     async def _forget(self, name: str) -> None:
         """The Cloud is gone, and what it held counts no more. Nothing there is touched."""
         await self._let_go(name)
-        self.city.remove_target(names.target(names.CLOUD_KIND, name))
+        self._drop_target(names.target(names.CLOUD_KIND, name))
         if (first := self._first_local()) not in ("", name):
             self.city.clouds.add(first)  # it may have the hub's nodes now
-        self.city.wake_workloads()
+
+    def _drop_target(self, ref: str) -> None:
+        if ref in self.city.targets:
+            self.city.remove_target(ref)
+            self.city.wake_workloads()
 
     # --- examining and taking
 
@@ -320,15 +325,14 @@ class Clouds:
         answers = there is not None and there.trouble is None
         if await self._is_anothers(item, there if answers else None):
             return True
-        if ref in self.city.targets:
-            self.city.remove_target(ref)
-            self.city.wake_workloads()
+        self._drop_target(ref)
         if there is None or not answers or not self.city.carriers[there.ref].leave(ref):
             return False
         left = await clearing.clear(there.api, self.city.hub_uid)
         log.info("deleting what is ours in a cloud", cloud=item.metadata.name, left=left)
-        if not left:
+        if not left and ref not in self.city.cleared:
             self.city.cleared.add(ref)
+            self.city.wake_workloads()  # its Jobs may begin anew
         return left == 0
 
     async def _is_anothers(self, item: cloud.Cloud, there: cluster.Cluster | None) -> bool:

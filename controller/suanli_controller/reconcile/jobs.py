@@ -15,7 +15,17 @@ def lost(here: city.City, record: Record) -> set[Place]:
     """Places whose target is gone with all that it had of the Job; what is on record as done is not run again."""
     wished = record.given.wished if record.given else {}
     gone = {place for place in wished if _is_emptied(here, place[0]) and not record.has_ended(place)}
-    return gone - observation.seen(here, record.uid).keys() if gone else gone
+    if not gone:
+        return gone
+    return gone - observation.seen(here, record.uid).keys() - observation.bound(here, record.uid)
+
+
+def lingers(here: city.City, record: Record) -> bool:
+    """Whether something of a Job is still shown where it is not wished any more: it begins nowhere else before that is
+    gone, for its pods could still be bound there.
+    """
+    wished = record.given.wished.keys() if record.given else ()
+    return record.is_job and bool(observation.seen(here, record.uid).keys() - wished)
 
 
 def _is_emptied(here: city.City, target: str) -> bool:

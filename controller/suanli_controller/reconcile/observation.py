@@ -1,12 +1,12 @@
 """What the clusters show of one workload, by target. Reads caches; decides and writes nothing."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from suanli_controller.api import core_v1, names
+from suanli_controller.api import core_v1, names, workload
 from suanli_controller.core import convergence, workload_status
 from suanli_controller.core.workload_status import Place, Problem, Seen
 from suanli_controller.reconcile import city, cluster
@@ -38,6 +38,15 @@ def seen(here: city.City, uid: str) -> dict[Place, Seen]:
         for ref, each in here.carriers.items()
         for site, variant, one in each.there.seen(uid)
         if (target := target_at(here, ref, site))
+    }
+
+
+def last_told(item: workload.ComputeWorkload, silent: Collection[str]) -> dict[Place, Seen]:
+    """How what does not answer stood when the status was last written: after a restart nothing else is known of it."""
+    return {
+        (each.target, each.variant): Seen(replicas=each.replicas, ready=each.ready_replicas)
+        for each in item.status.placements
+        if each.target in silent
     }
 
 

@@ -129,7 +129,7 @@ class Workloads:
         live = [record for record in map(self.records.__getitem__, batch) if record.is_live]
         for record in live:
             self._take_back(record)
-        ripe = [record for record in live if record.is_placeable]
+        ripe = [record for record in live if record.is_placeable and not jobs.lingers(self.city, record)]
         fleet = self.city.fleet
         asked = [
             (record, one)
@@ -271,8 +271,8 @@ class Workloads:
             return
         assert record.given is not None  # noqa: S101  # `_observe` saw to it
         if record.given.leaving:
-            seen = observation.seen(self.city, record.uid)
             silent = observation.silent(self.city, record.given.standing)
+            seen = observation.last_told(record.item, silent) | observation.seen(self.city, record.uid)
             record.given = intent.settle(record.given, record.decision, seen, silent)
         if not record.is_written:
             await self._report(record, at_once=True)

@@ -179,3 +179,28 @@ async def test_a_heartbeat_does_not_wait_for_many_files(
     counted.set()
     await reporting.beat()
     assert offered(hub) == 90 - 10
+
+
+async def test_a_count_that_was_broken_off_is_begun_anew(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What beats is started again after a fault; the cancelled count of before must not end it a second time."""
+    monkeypatch.setattr(reporter, "WEIGH_SECONDS", 0.01)
+
+    class Endless(Pods):
+        async def disk_use(self) -> dict[str, int] | None:
+            self.looks += 1
+            await asyncio.Event().wait()
+            return None
+
+    hub, pods = Hub(), Endless()
+    reporting = agent(tmp_path, hub, pods)
+    monkeypatch.setattr(reporting._told, "answered", lambda _error: reporting.wake(), raising=False)
+    for times in (1, 2):
+        running = asyncio.ensure_future(reporting.run())
+        async with asyncio.timeout(10):
+            while len(hub.allocatable) < times:  # noqa: ASYNC110  # a few turns of the loop
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.wait({running})
+    assert pods.looks == 2

@@ -27,3 +27,17 @@ def test_a_pod_has_its_cards_again_once_the_driver_has_made_them(tmp_path: Path)
         given.nodes(POD, "c")
     there[NPU] = core_devices.Pool((("/dev/davinci0",), ("/dev/davinci1",)), ("/dev/davinci_manager",))
     assert given.nodes(POD, "c") == ("/dev/davinci1", "/dev/davinci_manager")
+
+
+def test_cards_stay_given_while_anything_of_their_pod_is_left(tmp_path: Path) -> None:
+    """Joined as another Node, the box still runs the former one's containers for a while."""
+    store = state.Store(tmp_path / "state.db")
+    store.keep_for("one")
+    store.put_devices("old", NPU, ["/dev/davinci0"])
+    store.keep_for("two")
+    there = {NPU: core_devices.Pool((("/dev/davinci0",),), ("/dev/davinci_manager",))}
+    given = devices.Devices(store, lambda: there)
+    with pytest.raises(core_devices.TooFewError):
+        given.nodes(POD, "c")
+    given.release_all_but({"u"})
+    assert given.nodes(POD, "c") == ("/dev/davinci0", "/dev/davinci_manager")

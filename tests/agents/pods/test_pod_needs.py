@@ -75,3 +75,14 @@ async def test_a_runtime_class_that_does_not_exist_is_none_without_the_hub_too(b
     assert await box.needs.runtime_class("fast") is None
     box.hub.away = True
     assert await box.needs.runtime_class("fast") is None
+
+
+async def test_an_immutable_object_that_is_made_anew_under_its_name_is_read_anew(box: Box) -> None:
+    box.hub.put("Secret", "default", "word", data={"k": base64.b64encode(b"v").decode()}, immutable=True)
+    await box.needs.sources(OPTIONAL, fresh=True)
+    box.needs.forget_unused([])  # its last pod went
+    for text in (b"w", b"x"):
+        box.hub.put("Secret", "default", "word", data={"k": base64.b64encode(text).decode()})
+        found = (await box.needs.sources(OPTIONAL, fresh=True)).secrets["word"]
+        assert found is not None
+        assert found.data == {"k": text}

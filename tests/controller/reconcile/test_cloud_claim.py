@@ -107,16 +107,24 @@ class Stage:
         self.clouds = clouds.Clouds(self.city, items, secrets)
         for name in ("c", "other"):
             items._put(made(name))
-        self.clouds._connected["c"] = ("c", "kubeconfig", "1")
-        self.city.add_cluster(REF, api)
+        self.call()
 
-    async def attend(self) -> tuple[str, str]:
-        """One look at the Cloud; status and reason of Ready."""
+    def call(self) -> None:
+        """As `_connect` does with the Secret's kubeconfig."""
+        self.clouds._connected["c"] = ("c", "kubeconfig", "1")
+        self.city.add_cluster(REF, self.api)
+
+    async def asked(self) -> None:
+        """Wait for an answer of the link."""
         there = self.city.carriers[REF].there
         async with asyncio.timeout(10):
             while not there.link.asked:  # noqa: ASYNC110  # a few turns of the loop
                 await asyncio.sleep(0)
         await there.link.ask()
+
+    async def attend(self) -> tuple[str, str]:
+        """One look at the Cloud; status and reason of Ready."""
+        await self.asked()
         await self.clouds._reconcile("c")
         (ready,) = self.hub.written[1]["value"]["conditions"]
         return ready["status"], ready["reason"]
@@ -260,6 +268,34 @@ async def test_a_cloud_that_refuses_us_is_waited_for_by_its_deletion_until_it_is
     assert "waits for the cloud: configmaps are forbidden" in ready["message"]
     await stage.clouds._take_leave(leaving(abandon="true"))
     assert stage.hub.written["metadata"]["finalizers"] == []
+
+
+@pytest.mark.parametrize(("told", "standing"), [(1, {"Cloud/a", REF}), (3, {REF})])
+def test_a_replacement_in_a_cloud_that_is_refused_counts_as_the_status_last_said(
+    told: int, standing: set[str]
+) -> None:
+    """Nothing of it is seen any more: what leaves stays where the new ones were not ready by then."""
+    item = works.work()
+    placed = workload.TargetPlacement(target=REF, variant="default", replicas=3, ready_replicas=told)
+    item = msgspec.structs.replace(item, status=msgspec.structs.replace(item.status, placements=[placed]))
+    moving = intent.Intent({(REF, "default"): 3}, {("Cloud/a", "default"): 3})
+    settled = intent.settle(moving, None, observation.last_told(item, {REF}), {REF})
+    assert {target for target, _ in settled.standing} == standing
+
+
+@of(Api())
+async def test_a_mark_that_cannot_be_taken_back_is_tried_ever_later(stage: Stage) -> None:
+    """Though its cluster is called anew each time, and answers."""
+    await stage.attend()
+    head = msgspec.structs.replace(leaving().metadata, resource_version="2")
+    stage.clouds.items._put(msgspec.structs.replace(made("c"), metadata=head))
+    stage.api.trouble = SERVER_ERROR
+    for failures in (1, 2, 3):
+        await stage.asked()
+        await stage.clouds._reconcile("c")
+        stage.call()
+        await stage.clouds._reconcile("c")  # its link has not answered yet
+        assert stage.city.clouds.failures("c") == failures
 
 
 @of(Api())
