@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from suanli_clusters import Cluster, until
+from suanli_clusters import Cluster, controller, until
 from suanli_controller.kube import client, events, kubeconfig
 from suanli_controller.reconcile import city, csr, site
 
@@ -73,7 +73,7 @@ class Controllers:
 def controllers(hub: Cluster) -> Iterator[Controllers]:
     """Run the reconcilers of sites and of certificate requests against `hub`, whose CRDs are applied first."""
     hub.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-    hub.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    controller.wait_served(hub)
     loop, started, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(_control(hub.kubeconfig, started, stop)))
     thread.start()

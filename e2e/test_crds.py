@@ -34,8 +34,6 @@ def manifest(kind: str, spec: dict[str, Any], name: str = "sample") -> dict[str,
 @pytest.fixture(scope="module")
 def server(hub: Cluster) -> Cluster:
     hub.kubectl("apply", "--server-side", "-f", str(CRDS))
-    names = [f"crd/{kind.plural}.suanli.io" for kind in KINDS]
-    hub.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
     hub.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     until(lambda: all(hub.api.get(collection(kind.name)) for kind in KINDS), "the kinds to be served", seconds=60)
     return hub

@@ -38,9 +38,13 @@ def verb(hub: Member, *arguments: str) -> str:
 def install(hub: Member) -> None:
     """Our kinds and our namespace."""
     hub.kubectl("apply", "--server-side", "-f", "-", stdin=verb(hub, "crds"))
-    hub.kubectl("wait", "--for=condition=Established", "crd", "--all")
-    until(lambda: {kind.plural for kind in kinds.KINDS} <= _served(hub), "our kinds in what the API server serves")
+    wait_served(hub)
     hub.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+
+
+def wait_served(hub: Member) -> None:
+    """Until the API server serves our kinds; `kubectl wait` gives up on a CRD that has no conditions yet."""
+    until(lambda: {kind.plural for kind in kinds.KINDS} <= _served(hub), "our kinds in what the API server serves")
 
 
 def _served(hub: Member) -> set[str]:
