@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from suanli_clusters import Cluster, controller, until
+from suanli_clusters import Cluster, Clusters, controller, until
 from suanli_controller.kube import client, events, kubeconfig
 from suanli_controller.reconcile import city, csr, site
+from suanli_operator import City
 
 CRDS = Path(__file__).parent.parent / "crds"
 
@@ -67,6 +68,17 @@ class Controllers:
             yield
         finally:
             go_on.set()
+
+
+@contextlib.contextmanager
+def operated(clusters: Clusters, name: str, place: str) -> Iterator[City]:
+    """A hub under the operator itself, with one site that takes graver work than the default."""
+    with clusters.running(name) as hub:
+        made = City(hub)
+        with controller.Operator(clusters, hub) as operator:
+            made.operator = operator
+            make_site(hub, place, district="370811", clearance="Important")
+            yield made
 
 
 @contextlib.contextmanager

@@ -156,7 +156,7 @@ class Containerd:
         self._kill_shims()
         for mount in self._mounts(str(self.root)):
             subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "delete", self.bridge], check=False, capture_output=True)
+        forwarding.delete_bridge(self.bridge)
         forwarding.remove(self.subnet, self.bridge)
 
     def load(self, name: str, image: Image) -> None:

@@ -9,7 +9,7 @@ import pytest
 import suanli_boxes as boxes
 import suanli_containerd as sc
 from suanli_boxes import Box
-from suanli_clusters import Cluster, Clusters, controller, free_port, until
+from suanli_clusters import Cluster, Clusters, free_port, until
 from suanli_operator import City, Namespace, Work, condition
 from suanli_relay import Relay
 
@@ -25,12 +25,8 @@ Running = dict[str, tuple[str, int]]
 
 @pytest.fixture(scope="module")
 def city(clusters: Clusters) -> Iterator[City]:
-    with clusters.running("outage") as hub:
-        made = City(hub)
-        with controller.Operator(clusters, hub) as operator:
-            made.operator = operator
-            boxes.make_site(hub, "mast", district="370811", clearance="Important")
-            yield made
+    with boxes.operated(clusters, "outage", "mast") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

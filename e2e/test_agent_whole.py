@@ -14,7 +14,7 @@ import pytest
 import suanli_boxes as boxes
 import suanli_containerd as sc
 from suanli_boxes import Box
-from suanli_clusters import Cluster, Clusters, controller, free_port, until
+from suanli_clusters import Cluster, Clusters, free_port, until
 from suanli_operator import City
 
 ROOT = Path(__file__).parent.parent
@@ -25,12 +25,8 @@ NODE = "pole-1"
 
 @pytest.fixture(scope="module")
 def city(clusters: Clusters) -> Iterator[City]:
-    with clusters.running("whole") as hub:
-        made = City(hub)
-        with controller.Operator(clusters, hub) as operator:
-            made.operator = operator
-            boxes.make_site(hub, "pole", district="370811", clearance="Important")
-            yield made
+    with boxes.operated(clusters, "whole", "pole") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -96,22 +96,24 @@ class Runtime:
 
         RuntimeConfig tells it (CRI-O 1.28, containerd 2), else containerd's configuration in the verbose Status.
         """
-        path, request = RUNTIME + "RuntimeConfig", cri.RuntimeConfigRequest()
+        config, status = cri.RuntimeConfigRequest(), cri.StatusRequest(verbose=True)
+        told = await self._call_if_known(RUNTIME + "RuntimeConfig", config, cri.RuntimeConfigResponse)
+        if told is not None and (driver := records.cgroup_driver(told)):
+            return driver
+        told = await self._call_if_known(RUNTIME + "Status", status, cri.StatusResponse)
+        return records.configured_driver(told.info) if told is not None else ""
+
+    async def _call_if_known(self, path: str, request: Any, answer: Any) -> Any:
+        """None where the runtime is too old for the call, in whatever words; one that is away tells when it is back.
+
+        Raises errors.UnavailableFault.
+        """
         try:
-            told = records.cgroup_driver(await self._call(path, request, cri.RuntimeConfigResponse))
-        except errors.UnavailableFault:
-            raise  # it will tell when it is back
-        except errors.RuntimeFault:
-            told = ""  # too old for this call, in whatever words
-        if told:
-            return told
-        try:
-            answer = await self._call(RUNTIME + "Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
+            return await self._call(path, request, answer)
         except errors.UnavailableFault:
             raise
         except errors.RuntimeFault:
-            return ""
-        return records.configured_driver(answer.info)
+            return None
 
     async def list_sandboxes(self) -> list[observed.SandboxRecord]:
         """Every sandbox that this agent made, dead ones too; without addresses."""
