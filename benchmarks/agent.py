@@ -3,8 +3,9 @@ disk.
 
     python benchmarks/agent.py [--minutes 5] [--pods 10] [--starts 30] [--only suanli-agent|kubelet]
 
-One after the other, each with a containerd of its own, on one hub and in one run, so that both meet the same machine;
-the pod network of both is the one that `suanli-agent join` writes.
+Both run at once on one hub, each with a containerd and a Node of its own, and pods are started on one and on the other
+in turn: a machine's speed changes from minute to minute, and so both meet the same. The pod network of both is the one
+that `suanli-agent join` writes.
 The kubelet is built from e2e/nodeconformance's Go module, or KUBELET names a program. Needs root and what
 e2e/suanli_containerd.py names.
 """
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,13 +38,13 @@ import suanli_containerd as sc
 from nodeconformance import build
 from suanli_clusters import Cluster, Clusters, free_port, until
 
-NODE = "bench"
 PODS = "/api/v1/namespaces/default/pods"
 TICKS = os.sysconf("SC_CLK_TCK")
+REST_SECONDS = 2.0
 
 
-def pod(name: str, *, probe: bool) -> dict[str, Any]:
-    """A busybox that serves HTTP; with an HTTP probe every 10 s."""
+def pod(name: str, node: str, *, probe: bool) -> dict[str, Any]:
+    """A busybox that serves HTTP on a node; with an HTTP probe every 10 s."""
     script = "echo ok > /tmp/index.html; httpd -p 8080 -h /tmp; trap 'exit 0' TERM; sleep 1000000 & wait"
     container: dict[str, Any] = {
         "name": "c",
@@ -54,13 +55,14 @@ def pod(name: str, *, probe: bool) -> dict[str, Any]:
     if probe:
         container["livenessProbe"] = {"httpGet": {"path": "/index.html", "port": 8080}, "periodSeconds": 10}
     spec = {
-        "nodeName": NODE,
+        "nodeName": node,
         "terminationGracePeriodSeconds": 1,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "containers": [container],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"bench": "1"}}, "spec": spec}
+    metadata = {"name": name, "labels": {"bench": node}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 # --- what a process costs
@@ -85,12 +87,21 @@ def written(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 
 
-def idle(pid: int, seconds: float) -> dict[str, float]:
-    """CPU in percent of one core and bytes written per hour, over so many seconds of nothing to do."""
-    before, bytes_before, begin = ticks(pid), written(pid), time.monotonic()
+Figures = dict[str, dict[str, Any]]
+"""By the agent's name: each figure by its own."""
+
+
+def idle(pids: dict[str, int], seconds: float) -> Figures:
+    """Of each process CPU in percent of one core and bytes written per hour, over so many seconds of nothing to do."""
+    before = {name: (ticks(pid), written(pid)) for name, pid in pids.items()}
+    begin = time.monotonic()
     time.sleep(seconds)
     took = time.monotonic() - begin
-    cpu = 100 * (ticks(pid) - before) / TICKS / took
+    return {name: _spent(pid, *before[name], took) for name, pid in pids.items()}
+
+
+def _spent(pid: int, ticks_before: int, bytes_before: int, took: float) -> dict[str, float]:
+    cpu = 100 * (ticks(pid) - ticks_before) / TICKS / took
     return {
         **memory(pid),
         "CPU %": round(cpu, 3),
@@ -110,7 +121,7 @@ class Watch:
         version = hub.api.get(PODS)["metadata"]["resourceVersion"]
         parts, context = _way(hub)
         self._connection = http.client.HTTPSConnection(parts[0], parts[1], context=context)
-        self._connection.request("GET", f"{PODS}?watch=1&labelSelector=bench%3D1&resourceVersion={version}")
+        self._connection.request("GET", f"{PODS}?watch=1&labelSelector=bench&resourceVersion={version}")
         self._answer = self._connection.getresponse()
         threading.Thread(target=self._follow, daemon=True).start()
 
@@ -134,68 +145,69 @@ def _way(hub: Cluster) -> tuple[tuple[str, int], ssl.SSLContext]:
     return (parts.hostname or "", parts.port or 443), context
 
 
-def starts(hub: Cluster, count: int, *, at_once: bool) -> list[int]:
-    """Sorted milliseconds from the bind (the pod is made with its node) to Running as a watch sees it."""
-    watch, made = Watch(hub), {}
-    names = [f"start-{'b' if at_once else 's'}{number}" for number in range(count)]
-    for name in names:
-        made[name] = time.monotonic()
-        hub.api.post(PODS, pod(name, probe=False))
-        if not at_once:
+def one_at_a_time(hub: Cluster, nodes: Sequence[str], count: int) -> dict[str, list[int]]:
+    """By node sorted milliseconds from the bind (a pod is made with its node) to Running as a watch sees it.
+
+    On each node in turn, the one before being gone with all that its agent still takes away after that.
+    """
+    watch, took = Watch(hub), {node: list[int]() for node in nodes}
+    for number in range(count):
+        for node in nodes:
+            name = f"{node}-{number}"
+            begin = time.monotonic()
+            hub.api.post(PODS, pod(name, node, probe=False))
             until(functools.partial(watch.running.get, name), f"{name} to run", seconds=60)
+            took[node].append(round(1000 * (watch.running[name] - begin)))
             hub.kubectl("delete", "pod", name, "--wait=false")
             until(functools.partial(watch.gone.get, name), f"{name} to go", seconds=60)
+            time.sleep(REST_SECONDS)
+    return {node: sorted(found) for node, found in took.items()}
+
+
+def all_at_once(hub: Cluster, node: str, count: int) -> list[int]:
+    """Sorted milliseconds from the bind to Running of pods that are made without waiting for one another."""
+    watch, made = Watch(hub), {}
+    for number in range(count):
+        name = f"{node}-b{number}"
+        made[name] = time.monotonic()
+        hub.api.post(PODS, pod(name, node, probe=False))
     until(lambda: len(watch.running) >= count, "all to run", seconds=120)
-    took = sorted(round(1000 * (watch.running[name] - made[name])) for name in names)
-    if at_once:
-        hub.kubectl("delete", "pods", "-l", "bench=1", "--wait=true")
-    return took
+    hub.kubectl("delete", "pods", "-l", f"bench={node}", "--wait=true")
+    return sorted(round(1000 * (watch.running[name] - made[name])) for name in made)
 
 
 # --- the two agents
 
 
 @contextlib.contextmanager
-def joined(hub: Cluster, containerd: sc.Containerd, folder: Path) -> Iterator[boxes.Box]:
-    """A box that has joined: its Node, and the node's own certificate in its kubeconfig."""
-    with boxes.controllers(hub):
-        boxes.make_site(hub, "bench", district="370811", taints=[])
-        box = boxes.Box(folder / "box", NODE, containerd.socket, listen=free_port())
-        box.join(boxes.token_line(hub, "bench"), "--ca-file", str(boxes.ca_file(hub, folder)))
-        yield box
-    hub.kubectl("delete", "node", NODE, "--ignore-not-found")
-
-
-@contextlib.contextmanager
-def our_agent(hub: Cluster, containerd: sc.Containerd, folder: Path) -> Iterator[int]:
+def our_agent(hub: Cluster, box: boxes.Box, containerd: sc.Containerd, folder: Path) -> Iterator[int]:  # noqa: ARG001
     """The daemon's pid."""
-    with joined(hub, containerd, folder) as box, box.running():
+    with box.running():
         assert box.process is not None
         yield box.process.pid
 
 
 @contextlib.contextmanager
-def kubelet(hub: Cluster, containerd: sc.Containerd, folder: Path) -> Iterator[int]:
-    """The real kubelet under the same certificate; its pid."""
+def kubelet(hub: Cluster, box: boxes.Box, containerd: sc.Containerd, folder: Path) -> Iterator[int]:
+    """The pid of the real kubelet under the certificate that the box was given."""
     program = Path(os.environ.get("KUBELET") or build.kubelet())
-    with joined(hub, containerd, folder) as box:
-        settings = folder / "kubelet.json"
-        settings.write_text(json.dumps(kubelet_settings(hub, containerd, folder)))
-        command = [str(program), "--config", str(settings), "--kubeconfig", str(box.state / "kubeconfig")]
-        command += ["--hostname-override", NODE, "--root-dir", str(folder / "kubelet"), "--v", "1"]
-        command += ["--cert-dir", str(folder / "kubelet-pki"), "--node-ip", "127.0.0.1"]
-        with (folder / "kubelet.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            yield process.pid
-        except BaseException:
-            sys.stderr.write((folder / "kubelet.log").read_text(errors="replace")[-3000:])
-            raise
-        finally:
-            process.terminate()
-            process.wait(60)
-            # it mounts its folder on itself, and leaves it so
-            subprocess.run(["umount", "--quiet", folder / "kubelet"], check=False)
+    settings = folder / "kubelet.json"
+    settings.write_text(json.dumps(kubelet_settings(hub, containerd, folder)))
+    command = [str(program), "--config", str(settings), "--kubeconfig", str(box.state / "kubeconfig")]
+    command += ["--hostname-override", box.name, "--root-dir", str(folder / "kubelet"), "--v", "1"]
+    command += ["--cert-dir", str(folder / "kubelet-pki"), "--node-ip", "127.0.0.1"]
+    with (folder / "kubelet.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield process.pid
+    except BaseException:
+        sys.stderr.write((folder / "kubelet.log").read_text(errors="replace")[-3000:])
+        raise
+    finally:
+        process.terminate()
+        process.wait(60)
+        # it mounts its folder on itself, and leaves it so
+        subprocess.run(["umount", "--quiet", folder / "kubelet"], check=False)
 
 
 def kubelet_settings(hub: Cluster, containerd: sc.Containerd, folder: Path) -> dict[str, Any]:
@@ -231,26 +243,54 @@ def kubelet_settings(hub: Cluster, containerd: sc.Containerd, folder: Path) -> d
 
 
 AGENTS = {"suanli-agent": our_agent, "kubelet": kubelet}
+"""By name, which their Nodes bear too."""
 
 
-def measure(hub: Cluster, pid: int, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Everything about one agent, by the names of TARGETS."""
-    hub.kubectl("wait", "--for=condition=Ready", f"node/{NODE}", "--timeout=120s")
+@contextlib.contextmanager
+def running(hub: Cluster, name: str) -> Iterator[int]:
+    """The pid of one of AGENTS on a joined box and a containerd of its own, with runc as it is: no pod of ours is
+    privileged.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="agent-bench-"))
+    try:
+        with sc.running(folder / "c", privileged=False) as containerd:
+            box = boxes.Box(folder / "box", name, containerd.socket, listen=free_port())
+            box.join(boxes.token_line(hub, "bench"), "--ca-file", str(boxes.ca_file(hub, folder)))
+            with AGENTS[name](hub, box, containerd, folder) as pid:
+                yield pid
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure(hub: Cluster, pids: dict[str, int], chosen: argparse.Namespace) -> Figures:
+    """Everything about the agents, by the names of TARGETS."""
+    figures: Figures = {name: {} for name in pids}
+    hub.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
     time.sleep(20)  # until what starting costs is over
-    figures = {f"{name}, 0 pods": value for name, value in idle(pid, chosen.minutes * 60).items()}
-    for number in range(chosen.pods):
-        hub.api.post(PODS, pod(f"idle-{number}", probe=True))
+    _add(figures, idle(pids, chosen.minutes * 60), ", 0 pods")
+    for name in pids:
+        for number in range(chosen.pods):
+            hub.api.post(PODS, pod(f"{name}-idle-{number}", name, probe=True))
     hub.kubectl("wait", "--for=condition=Ready", "pods", "--all", "--timeout=120s")
     time.sleep(10)
-    figures |= {f"{name}, {chosen.pods} pods": value for name, value in idle(pid, chosen.minutes * 60).items()}
+    _add(figures, idle(pids, chosen.minutes * 60), f", {chosen.pods} pods")
     hub.kubectl("delete", "pods", "--all", "--wait=true")
-    for what, at_once in (("one at a time", False), ("all at once", True)):
-        took = starts(hub, chosen.starts, at_once=at_once)
-        figures[f"start p50 ms, {what}"] = statistics.median(took)
-        figures[f"start p99 ms, {what}"] = took[-1]  # of so few the last hundredth is the longest
+    _add_starts(figures, one_at_a_time(hub, list(pids), chosen.starts), "one at a time")
+    _add_starts(figures, {name: all_at_once(hub, name, chosen.starts) for name in pids}, "all at once")
     time.sleep(70)  # the agent tidies up once a minute
-    figures |= {f"{name}, after all": value for name, value in memory(pid).items()}
+    _add(figures, {name: memory(pid) for name, pid in pids.items()}, ", after all")
     return figures
+
+
+def _add(figures: Figures, found: Figures, when: str) -> None:
+    for name, values in found.items():
+        figures[name] |= {f"{what}{when}": value for what, value in values.items()}
+
+
+def _add_starts(figures: Figures, took: dict[str, list[int]], how: str) -> None:
+    """Of so few the last hundredth is the longest."""
+    for name, found in took.items():
+        figures[name] |= {f"start p50 ms, {how}": statistics.median(found), f"start p99 ms, {how}": found[-1]}
 
 
 TARGETS = {
@@ -266,7 +306,7 @@ TARGETS = {
 """What the agent is to stay below."""
 
 
-def table(figures: dict[str, dict[str, Any]]) -> str:
+def table(figures: Figures) -> str:
     """One row a figure: each agent, ours divided by the kubelet's, our target."""
     ours, real = figures.get("suanli-agent", {}), figures.get("kubelet", {})
     rows = [f"{'':32}{'suanli-agent':>14}{'kubelet':>10}{'ratio':>8}{'target':>8}"]
@@ -278,34 +318,21 @@ def table(figures: dict[str, dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
-def run(hub: Cluster, name: str, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Measure one of AGENTS on a containerd of its own, with runc as it is: no pod of ours is privileged."""
-    folder = Path(tempfile.mkdtemp(prefix="agent-bench-"))
-    try:
-        with (
-            sc.running(folder / "c", privileged=False) as containerd,
-            AGENTS[name](hub, containerd, folder) as pid,
-        ):
-            return measure(hub, pid, chosen)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def main() -> None:
-    """Print the figures as a table: of the first agent as soon as they are there, then of both."""
+    """Print the figures as a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5, help="of idleness to measure over (default 5)")
     parser.add_argument("--pods", type=int, default=10, help="idle pods (default 10)")
     parser.add_argument("--starts", type=int, default=30, help="pods to start (default 30)")
     parser.add_argument("--only", choices=AGENTS, help="one of the two alone")
     chosen = parser.parse_args()
-    with Clusters("agent-bench") as clusters:
+    with Clusters("agent-bench") as clusters, contextlib.ExitStack() as stack:
         hub = clusters.start("hub")
-        figures: dict[str, dict[str, Any]] = {}
-        for name in AGENTS:
-            if chosen.only in (None, name):
-                figures[name] = run(hub, name, chosen)
-                print(table(figures), flush=True)
+        stack.enter_context(boxes.controllers(hub))
+        boxes.make_site(hub, "bench", district="370811", taints=[])
+        names = [name for name in AGENTS if chosen.only in (None, name)]
+        pids = {name: stack.enter_context(running(hub, name)) for name in names}
+        print(table(measure(hub, pids, chosen)), flush=True)
 
 
 if __name__ == "__main__":

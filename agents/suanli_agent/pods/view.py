@@ -21,9 +21,10 @@ from suanli_agent.runtime import client, errors
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.02
-"""Between a process's death and the runtime knowing of it."""
+"""Between a process's death and the runtime knowing of it: the first pause, each half as long again as the last."""
 
-SETTLE_TRIES = 100
+SETTLE_LIMIT_SECONDS = 0.2
+SETTLE_TRIES = 20
 
 
 class View:
@@ -157,6 +158,7 @@ class View:
         """Until the runtime knows of the death too: it learns of it a moment later than we do. Where it never does,
         its pids are of another namespace, and the list will tell.
         """
+        pause = SETTLE_SECONDS
         for _ in range(SETTLE_TRIES):
             with contextlib.suppress(errors.RuntimeFault):
                 if key in self.sandboxes:
@@ -165,7 +167,8 @@ class View:
                     await self.look_at_container(key, self.containers[key].sandbox_id)
             if not self._alive(key):
                 return
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, SETTLE_LIMIT_SECONDS)
         self._unseen.add(key)
 
     async def _settle_sandbox(self, key: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+import msgspec
+
 from suanli_agent.core import cgroups, observed
 from suanli_agent.runtime import cri_pb2 as cri
 
@@ -121,9 +123,15 @@ def configured_driver(info: Mapping[str, str]) -> str:
         return ""
 
 
+class _Info(msgspec.Struct):
+    """What is read of some ten kilobytes, the whole OCI spec among them."""
+
+    pid: int = 0
+
+
 def _pid(info: Mapping[str, str]) -> int:
     """The pid in containerd's, CRI-O's and iSulad's verbose info; 0 where there is none."""
     try:
-        return int(json.loads(info.get("info", "{}")).get("pid", 0))
-    except (ValueError, TypeError, AttributeError):
+        return msgspec.json.decode(info.get("info", "{}"), type=_Info).pid
+    except msgspec.MsgspecError:
         return 0
