@@ -5,6 +5,7 @@ words: one term for each matching class of hardware, from the labels and profile
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +23,37 @@ class Sort:
     selectors: tuple[tuple[str, hardware.Terms], ...]  # fact -> the terms that select it, by name
 
 
-def sorts_of(nodes: Iterable[hardware.NodeFacts]) -> tuple[Sort, ...]:
-    """The distinct sorts among nodes, in a stable order."""
-    found = {Sort(each.placeable, tuple(sorted(each.selectors.items()))) for each in nodes}
-    return tuple(sorted(found, key=repr))
+class Sorts:
+    """The distinct sorts among nodes that come, go and change."""
+
+    def __init__(self) -> None:
+        self._nodes: Counter[Sort] = Counter()
+        self._all: tuple[Sort, ...] | None = ()
+
+    @property
+    def all(self) -> tuple[Sort, ...]:
+        """In a stable order; the very same tuple while they stay the same."""
+        if self._all is None:
+            self._all = tuple(sorted(self._nodes, key=repr))
+        return self._all
+
+    def change(self, before: hardware.NodeFacts | None, after: hardware.NodeFacts | None) -> None:
+        """A node came, is gone, or changed."""
+        old, new = _sort(before), _sort(after)
+        if old == new:
+            return
+        if new is not None:
+            self._nodes[new] += 1
+            self._all = None if self._nodes[new] == 1 else self._all
+        if old is not None:
+            self._nodes[old] -= 1
+            if not self._nodes[old]:
+                del self._nodes[old]
+                self._all = None
+
+
+def _sort(node: hardware.NodeFacts | None) -> Sort | None:
+    return Sort(node.placeable, tuple(sorted(node.selectors.items()))) if node is not None else None
 
 
 def node_terms(ask: demand.Ask, build: str, target: fleet.Target, sorts: Iterable[Sort]) -> hardware.Terms:

@@ -18,49 +18,143 @@ _MOST_RESOURCES: Final = 64
 
 @dataclass(slots=True)
 class _Totals:
-    """Of one class, while nodes are counted."""
+    """Of one class. `largest` is never less than the largest free amount; of a resource in `stale` it may be more."""
 
-    nodes: int = 0
+    nodes: dict[str, NodeFacts] = field(default_factory=dict)
     ready_nodes: int = 0
     allocatable: dict[str, int] = field(default_factory=dict)
     capacity: dict[str, int] = field(default_factory=dict)
     requested: dict[str, int] = field(default_factory=dict)
-    largest_free: dict[str, int] = field(default_factory=dict)
+    largest: dict[str, int] = field(default_factory=dict)
+    stale: set[str] = field(default_factory=set)
 
-    def count(self, node: NodeFacts, requested: Mapping[str, int]) -> None:
-        self.nodes += 1
-        self.ready_nodes += node.ready
-        _add(self.capacity, node.capacity)
-        _add(self.requested, requested)
-        if node.ready and not node.cordoned:
-            _add(self.allocatable, node.allocatable)
-            for resource, amount in node.allocatable.items():
-                free = max(amount - requested.get(resource, 0), 0)
-                self.largest_free[resource] = max(self.largest_free.get(resource, 0), free)
+    def take(self, key: str, node: NodeFacts, requested: Mapping[str, int]) -> None:
+        self.nodes[key] = node
+        self._count(node, requested, 1)
+        for resource in _offered(node):
+            self._rise(resource, _free(node, requested, resource))
+
+    def leave(self, key: str, node: NodeFacts, requested: Mapping[str, int]) -> None:
+        del self.nodes[key]
+        self._count(node, requested, -1)
+        for resource in _offered(node):
+            self._fall(resource, _free(node, requested, resource))
+
+    def request(self, node: NodeFacts, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+        _add(self.requested, before, -1)
+        _add(self.requested, after, 1)
+        offered = _offered(node)
+        for resource in [each for each in after if each in offered]:
+            self._fall(resource, _free(node, before, resource))
+            self._rise(resource, _free(node, after, resource))
+
+    def _count(self, node: NodeFacts, requested: Mapping[str, int], sign: int) -> None:
+        self.ready_nodes += sign * node.ready
+        _add(self.capacity, node.capacity, sign)
+        _add(self.requested, requested, sign)
+        _add(self.allocatable, _offered(node), sign)
+
+    def _rise(self, resource: str, free: int) -> None:
+        if free >= self.largest.get(resource, 0):
+            self.largest[resource] = free
+            self.stale.discard(resource)
+
+    def _fall(self, resource: str, free: int) -> None:
+        if free >= self.largest.get(resource, 0):
+            self.stale.add(resource)
 
     def amounts(self) -> centre.Amounts:
         """Capped at the end alone: that gives the same, at a fraction of the cost."""
         return centre.Amounts(
-            nodes=self.nodes,
+            nodes=len(self.nodes),
             ready_nodes=self.ready_nodes,
-            allocatable=quantity.capped(self.allocatable, quantity.MAX_TOTAL),
-            capacity=quantity.capped(self.capacity, quantity.MAX_TOTAL),
-            requested=quantity.capped(self.requested, quantity.MAX_TOTAL),
-            largest_free=self.largest_free,
+            allocatable=_capped(self.allocatable),
+            capacity=_capped(self.capacity),
+            requested=_capped(self.requested),
+            largest_free=_capped(self.largest),
         )
 
 
-def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
+def _offered(node: NodeFacts) -> Mapping[str, int]:
+    return node.allocatable if node.ready and not node.cordoned else {}
+
+
+def _free(node: NodeFacts, requested: Mapping[str, int], resource: str) -> int:
+    return max(node.allocatable[resource] - requested.get(resource, 0), 0)
+
+
+def _add(total: dict[str, int], more: Mapping[str, int], sign: int) -> None:
     for resource, amount in more.items():
-        total[resource] = total.get(resource, 0) + amount
+        total[resource] = total.get(resource, 0) + sign * amount
+
+
+def _capped(total: Mapping[str, int]) -> dict[str, int]:
+    """What there is none of is left out, as where it never was."""
+    return quantity.capped({resource: amount for resource, amount in total.items() if amount}, quantity.MAX_TOTAL)
+
+
+class Tally:
+    """Totals by class over nodes that come, go and change, and what their pods request: kept as they change, for a
+    cloud may have thousands of nodes, of which a few change between two looks at it.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, NodeFacts] = {}
+        self._requested: dict[str, dict[str, int]] = {}  # exact: pods are taken off again
+        self._classes: dict[str, _Totals] = {}
+
+    def put(self, key: str, node: NodeFacts | None) -> None:
+        """Take in a node, what is new of it, or that it is gone."""
+        before, requested = self._nodes.pop(key, None), self.requested_on(key)
+        if before is not None:
+            totals = self._classes[before.class_name]
+            totals.leave(key, before, requested)
+            if not totals.nodes:
+                del self._classes[before.class_name]
+        if node is not None:
+            self._nodes[key] = node
+            self._classes.setdefault(node.class_name, _Totals()).take(key, node, requested)
+
+    def request(self, key: str, amounts: Mapping[str, int], sign: int) -> None:
+        """Add (1) or take away (-1) what a pod requests on a node, known or not."""
+        node, before = self._nodes.get(key), self.requested_on(key)
+        held = self._requested.setdefault(key, {})
+        _add(held, amounts, sign)
+        if not any(held.values()):
+            del self._requested[key]  # nodes come and go under ever new names
+        if node is not None:
+            self._classes[node.class_name].request(node, before, quantity.capped(held))
+
+    def requested_on(self, key: str) -> dict[str, int]:
+        """What the pods on a node request (core units, `pods` included), as much of it as a node can have."""
+        return quantity.capped(self._requested.get(key, {}))
+
+    def by_class(self) -> dict[str, centre.Amounts]:
+        """Totals by class, by name."""
+        for totals in self._classes.values():
+            self._renew(totals)
+        return {name: self._classes[name].amounts() for name in sorted(self._classes)}
+
+    def _renew(self, totals: _Totals) -> None:
+        """Find the largest free amounts anew where a node that had one has it no more."""
+        for resource in totals.stale:
+            most, found = totals.largest.get(resource, 0), 0
+            for key, node in totals.nodes.items():
+                if resource in _offered(node):
+                    found = max(found, _free(node, self._requested.get(key, {}), resource))
+                if found >= most:
+                    break  # nobody can have more
+            totals.largest[resource] = found
+        totals.stale.clear()
 
 
 def by_class(nodes: Iterable[tuple[NodeFacts, Mapping[str, int]]]) -> dict[str, centre.Amounts]:
     """Totals by class over nodes, each with what the pods on it request (core units, `pods` included)."""
-    totals: dict[str, _Totals] = {}
-    for node, requested in nodes:
-        totals.setdefault(node.class_name, _Totals()).count(node, requested)
-    return {name: totals[name].amounts() for name in sorted(totals)}
+    tally = Tally()
+    for number, (node, requested) in enumerate(nodes):
+        tally.put(str(number), node)
+        tally.request(str(number), requested, 1)
+    return tally.by_class()
 
 
 def merged(targets: Iterable[Mapping[str, centre.Amounts]]) -> dict[str, centre.Amounts]:

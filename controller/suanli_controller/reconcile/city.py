@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from suanli_controller.api import cloud, core_v1, fields, names
-from suanli_controller.core import affinity, capacity, centre, demand, fleet, hardware, places, quantity, requests
+from suanli_controller.core import affinity, capacity, centre, demand, fleet, hardware, places, requests
 from suanli_controller.kube import client, events, queue, resources
 from suanli_controller.reconcile import carrier, cluster, copies
 
@@ -46,16 +46,14 @@ class TargetState:
     examined: bool = True  # false: whether it answers is not known yet
     recount: bool = True  # capacity changed since it was written last
     counted: float = float("-inf")  # loop time of the last count
-    _requested: dict[str, dict[str, int]] = field(default_factory=dict)  # by node, exact: pods are taken off again
-    _sorts: tuple[affinity.Sort, ...] | None = None
+    tally: capacity.Tally = field(default_factory=capacity.Tally)  # of nodes and pods
+    _sorts: affinity.Sorts = field(default_factory=affinity.Sorts)
     _terms: tuple[Any, dict[tuple[bytes, str], hardware.Terms]] = (None, {})  # made from what, and by whose wishes
 
     @property
     def sorts(self) -> tuple[affinity.Sort, ...]:
         """The sorts of nodes that are there, alike in all that can be selected."""
-        if self._sorts is None:
-            self._sorts = affinity.sorts_of(self.nodes.values())
-        return self._sorts
+        return self._sorts.all
 
     def terms(self, ask: demand.Ask, content: bytes, build: str) -> hardware.Terms:
         """The node affinity terms of an Ask's build here; Asks of equal `content` get the same."""
@@ -74,17 +72,16 @@ class TargetState:
 
     def put(self, name: str, facts: hardware.NodeFacts | None) -> None:
         """Take in a node, or that it is gone."""
-        if facts is None:
-            self.nodes.pop(name, None)
-        else:
+        self._sorts.change(self.nodes.pop(name, None), facts)
+        if facts is not None:
             self.nodes[name] = facts
-        self.recount, self._sorts = True, None
+        self.tally.put(name, facts)
+        self.recount = True
 
     def count(self, units: centre.UnitTable | None) -> list[fields.ClassCapacity]:
         """Capacity by class, for a status; until something changes it need not be counted again."""
         self.recount = False
-        counted = capacity.by_class((each, self.requested_on(each.name)) for each in self.nodes.values())
-        return capacity.status(counted, units)
+        return capacity.status(self.tally.by_class(), units)
 
     def is_told_otherwise(self, facts: hardware.NodeFacts) -> bool:
         """Whether of a node something is new that no placement reads: its selectors, say, when another node's facts
@@ -99,16 +96,8 @@ class TargetState:
 
     def request(self, node: str, amounts: Mapping[str, int], sign: int) -> None:
         """Add (1) or take away (-1) what a pod requests on a node."""
-        held = self._requested.setdefault(node, {})
-        for resource, amount in amounts.items():
-            held[resource] = held.get(resource, 0) + sign * amount
-        if not any(held.values()):
-            del self._requested[node]  # nodes come and go under ever new names
+        self.tally.request(node, amounts, sign)
         self.recount = True
-
-    def requested_on(self, node: str) -> dict[str, int]:
-        """What the pods on a node request, as much of it as a node can have."""
-        return quantity.capped(self._requested.get(node, {}))
 
 
 @dataclass(frozen=True, slots=True)

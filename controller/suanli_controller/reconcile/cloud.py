@@ -22,9 +22,7 @@ log = structlog.get_logger(__name__)
 RECOUNT_SECONDS = 2.0
 """Capacity that changed after a pause is counted and written so soon."""
 REPEAT_SECONDS = 5.0
-"""And at most so often while it goes on changing; the larger the cloud the seldomer, as a count of 1,000 nodes costs
-about 10 ms."""
-NODES_PER_SECOND = 1000
+"""And at most so often while it goes on changing."""
 LOOK_AGAIN_SECONDS = 1.0
 _CONNECTING = "Connecting"
 RTT_SECONDS = 60.0
@@ -93,8 +91,7 @@ class Clouds:
             now = asyncio.get_running_loop().time()
             for ref, state in self.city.targets.items():
                 kind, _, name = ref.partition("/")
-                pause = max(REPEAT_SECONDS, len(state.nodes) / NODES_PER_SECOND)
-                if state.recount and now - state.counted >= pause:
+                if state.recount and now - state.counted >= REPEAT_SECONDS:
                     state.counted = now
                     (self.city.clouds if kind == names.CLOUD_KIND else self.city.sites).add(name)
 

@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 
 from suanli_controller.api import algorithm, centre, cloud, core_v1, names, site, workload
-from suanli_controller.core import capacity
 from suanli_controller.core import centre as totals
 from suanli_controller.kube import informer, resources
 from suanli_controller.reconcile import city, cluster
@@ -24,7 +23,7 @@ log = structlog.get_logger(__name__)
 ROUND_SECONDS = 0.5
 """A change is on the wall within a second or two, and a burst of them costs one round."""
 COUNT_SECONDS = 1.0
-"""A target's classes are counted anew at most so often: 1,000 nodes take 10 ms."""
+"""A target's row is made anew at most so often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,7 @@ class Showing:
             self.board.drop("nodes", f"{before}/{name}")
             self._stale.add(before)
         if node is not None and state is not None and facts is not None:
-            self.board.put(rows.of_node(facts, node, state.requested_on(name)))
+            self.board.put(rows.of_node(facts, node, state.tally.requested_on(name)))
             at.shown[name] = ref
             self._stale.add(ref)
 
@@ -180,11 +179,9 @@ class Showing:
             self._recount.pop(ref, None)
             return
         state = self.city.targets.get(ref)
-        held = [(each, state.requested_on(each.name)) for each in state.nodes.values()] if state else []
-        counted = capacity.by_class(held)
+        counted = state.tally.by_class() if state else {}
         make: Callable[..., Any] = rows.of_cloud if is_cloud else rows.of_site
-        classes = rows.of_classes(counted, *self._table)
-        self.board.put(make(item, len(held), rows.ready_count(node for node, _ in held), classes))
+        self.board.put(make(item, rows.of_classes(counted, *self._table)))
 
 
 _NO_TABLE = (totals.UnitTable(), totals.DomesticList())

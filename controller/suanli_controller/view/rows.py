@@ -71,7 +71,7 @@ def of_centre(item: centre.ComputeCentre) -> model.Centre:
     )
 
 
-def of_cloud(item: cloud.Cloud, nodes: int, ready_nodes: int, classes: tuple[model.Capacity, ...]) -> model.Cloud:
+def of_cloud(item: cloud.Cloud, classes: tuple[model.Capacity, ...]) -> model.Cloud:
     spec, status = item.spec, item.status
     return model.Cloud(
         name=item.metadata.name,
@@ -84,8 +84,8 @@ def of_cloud(item: cloud.Cloud, nodes: int, ready_nodes: int, classes: tuple[mod
         local=spec.access.local is not None,
         ready=_condition(conditions.get(status.conditions, names.READY)),
         version=status.version,
-        nodes=nodes,
-        ready_nodes=ready_nodes,
+        nodes=sum(each.nodes for each in classes),
+        ready_nodes=sum(each.ready_nodes for each in classes),
         classes=classes,
         rtt_microseconds=status.network.rtt_microseconds if status.network else None,
         credential_expires=_seconds_or_none(status.credential_expires),
@@ -93,7 +93,7 @@ def of_cloud(item: cloud.Cloud, nodes: int, ready_nodes: int, classes: tuple[mod
     )
 
 
-def of_site(item: site.EdgeSite, boxes: int, ready_boxes: int, classes: tuple[model.Capacity, ...]) -> model.Site:
+def of_site(item: site.EdgeSite, classes: tuple[model.Capacity, ...]) -> model.Site:
     spec, status = item.spec, item.status
     return model.Site(
         name=item.metadata.name,
@@ -103,8 +103,8 @@ def of_site(item: site.EdgeSite, boxes: int, ready_boxes: int, classes: tuple[mo
         cordoned=spec.cordoned,
         offline_mode=spec.offline.mode,
         ready=_condition(conditions.get(status.conditions, names.READY)),
-        boxes=boxes,
-        ready_boxes=ready_boxes,
+        boxes=sum(each.nodes for each in classes),
+        ready_boxes=sum(each.ready_nodes for each in classes),
         next_certificate_expiry=_seconds_or_none(status.next_certificate_expiry),
         classes=classes,
         created=_seconds(item.metadata.creation_timestamp),
@@ -271,7 +271,3 @@ def _amounts(row: model.Capacity) -> totals.Amounts:
 
 def _core_units(row: model.Units) -> totals.Units:
     return totals.Units(row.general_milli, row.intelligent_milli, row.gigaflops_fp16, row.gigaops_int8)
-
-
-def ready_count(nodes: Iterable[hardware.NodeFacts]) -> int:
-    return sum(each.ready for each in nodes)

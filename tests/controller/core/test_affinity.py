@@ -62,7 +62,27 @@ def selected(terms: hardware.Terms, labels: Mapping[str, str]) -> bool:
 def terms(
     ask: demand.Ask, nodes: Sequence[hardware.NodeFacts], where: fleet.Target | None = None, build: str = "default"
 ) -> hardware.Terms:
-    return affinity.node_terms(ask, build, where or target(), affinity.sorts_of(nodes))
+    return affinity.node_terms(ask, build, where or target(), sorts(nodes).all)
+
+
+def sorts(nodes: Sequence[hardware.NodeFacts]) -> affinity.Sorts:
+    found = affinity.Sorts()
+    for node in nodes:
+        found.change(None, node)
+    return found
+
+
+def test_sorts_are_those_of_the_nodes_that_are_left_and_the_same_tuple_while_they_stay() -> None:
+    kunpeng, twin, intel = read([KUNPENG, KUNPENG, INTEL])
+    found = sorts([kunpeng, twin, intel])
+    before = found.all
+    found.change(twin, None)
+    assert found.all is before == sorts([intel, kunpeng]).all
+    found.change(kunpeng, intel)
+    assert found.all == sorts([intel]).all
+    found.change(intel, None)
+    found.change(intel, None)
+    assert found.all == ()
 
 
 def test_a_build_that_runs_anywhere_is_bound_to_nothing() -> None:

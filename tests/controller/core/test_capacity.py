@@ -145,3 +145,51 @@ def test_the_centre_sees_the_sum_of_its_targets(
 ) -> None:
     apart = capacity.merged([capacity.by_class(one), capacity.by_class(two)])
     assert capacity.status(apart, TABLE) == capacity.status(capacity.by_class([*one, *two]), TABLE)
+
+
+changes = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.one_of(st.none(), fleets.filter(bool).map(lambda fleet: fleet[0][0])),
+        st.booleans(),
+        amounts,
+    ),
+    max_size=12,
+)
+
+
+@given(changes)
+def test_a_tally_that_is_kept_up_equals_one_made_of_what_is_left(changes: list[Any]) -> None:
+    kept, nodes, pods = capacity.Tally(), dict[str, Any](), dict[str, list[dict[str, int]]]()
+    for name, node_now, pod_ends, requested in changes:
+        kept.put(name, node_now)
+        nodes[name] = node_now
+        held = pods.setdefault(name, [])
+        if pod_ends and held:
+            kept.request(name, held.pop(), -1)
+        else:
+            kept.request(name, requested, 1)
+            held.append(requested)
+        assert kept.by_class() == _made_of(nodes, pods).by_class()
+
+
+def _made_of(nodes: dict[str, Any], pods: dict[str, list[dict[str, int]]]) -> capacity.Tally:
+    made = capacity.Tally()
+    for name, held in pods.items():
+        for each in held:
+            made.request(name, each, 1)
+        made.put(name, nodes[name])
+    return made
+
+
+def test_a_node_that_comes_back_and_pods_told_before_it_are_counted_once() -> None:
+    kept = capacity.Tally()
+    kept.request("n", {"cpu": 1000}, 1)
+    for _ in range(2):
+        kept.put("n", node(cpu="4"))
+    (amounts_now,) = kept.by_class().values()
+    assert (amounts_now.nodes, amounts_now.requested, amounts_now.largest_free) == (
+        1,
+        {"cpu": 1000},
+        {"cpu": 3000},
+    )

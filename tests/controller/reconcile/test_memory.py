@@ -39,7 +39,7 @@ def pod(uid: str, version: str, on: str = "n") -> core_v1.Pod:
 
 def held(here: city.City) -> tuple[Any, ...]:
     """All that a city remembers of what is in its clusters."""
-    counted = {ref: (dict(state.nodes), dict(state._requested)) for ref, state in here.targets.items()}
+    counted = {ref: (dict(state.nodes), dict(state.tally._requested)) for ref, state in here.targets.items()}
     return counted, dict(here._bound), dict(here._early), dict(here.references)
 
 
@@ -49,9 +49,9 @@ def test_a_pod_made_anew_under_its_name_while_nobody_looked_counts_once(here: ci
     there.nodes._put(node("n"))
     there.pods._put(pod("former", "1"))
     there.pods._put(pod("new", "2"))
-    assert here.targets[CLOUD].requested_on("n")["cpu"] == 2000
+    assert here.targets[CLOUD].tally.requested_on("n")["cpu"] == 2000
     there.pods._remove("a/db-0")
-    assert here.targets[CLOUD].requested_on("n") == {}
+    assert here.targets[CLOUD].tally.requested_on("n") == {}
 
 
 @pytest.mark.parametrize("ref", [CLOUD, city.HUB])
@@ -73,11 +73,11 @@ def test_a_pod_stays_counted_in_the_cloud_that_showed_it_last(here: city.City) -
         there.nodes._put(node("n"))
         there.pods._put(pod("u", "1"))
     first.pods._remove("a/db-0")
-    assert here.targets[CLOUD].requested_on("n") == {}
-    assert here.targets["Cloud/d"].requested_on("n")["cpu"] == 2000
+    assert here.targets[CLOUD].tally.requested_on("n") == {}
+    assert here.targets["Cloud/d"].tally.requested_on("n")["cpu"] == 2000
     assert here.fleet._pods.keys() == {"u"}
     second.pods._remove("a/db-0")
-    assert here.targets["Cloud/d"].requested_on("n") == {}
+    assert here.targets["Cloud/d"].tally.requested_on("n") == {}
 
 
 def test_a_pod_on_a_node_that_never_comes_leaves_nothing_behind(here: city.City) -> None:

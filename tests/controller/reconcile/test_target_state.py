@@ -40,7 +40,7 @@ def test_what_a_node_is_asked_for_is_capped_where_it_is_read_and_exact_where_it_
     state.request("a", {"cpu": 500}, 1)
     for _ in range(3):
         state.request("a", {"cpu": quantity.MAX_AMOUNT}, 1)
-    assert state.requested_on("a") == {"cpu": quantity.MAX_AMOUNT}
+    assert state.tally.requested_on("a") == {"cpu": quantity.MAX_AMOUNT}
     for _ in range(3):
         state.request("a", {"cpu": quantity.MAX_AMOUNT}, -1)
-    assert state.requested_on("a") == {"cpu": 500}
+    assert state.tally.requested_on("a") == {"cpu": 500}
