@@ -78,6 +78,10 @@ demo: tools page ## a hub, two clouds of mixed processors and the operator on th
 bench-multicloud: tools ## the operator over three clouds, beside Karmada's figures; BENCH="--only burst" and others
 	@PYTHONPATH=.:e2e $(BIN)/python -m benchmarks.multicloud $(BENCH)
 
+.PHONY: bench-traffic
+bench-traffic: tools ## what a burst's requests and watches cost a controller that decides nothing: the floor of the above
+	@PYTHONPATH=.:e2e $(BIN)/python -m benchmarks.multicloud.traffic $(BENCH)
+
 .PHONY: lint
 lint: setup ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -90,7 +90,7 @@ def run(**options: Any) -> None:
     """
     chosen = settings.Run(**{name: value for name, value in options.items() if value is not None} | _off(options))
     configure_log(chosen)
-    _spare_collecting()
+    spare_collecting()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_main(chosen))
@@ -109,7 +109,7 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
-def _spare_collecting() -> None:
+def spare_collecting() -> None:
     """Nearly all that we drop goes by its reference count. A full round takes 70 ms over what was imported alone, and
     lives as long as we do; rounds over the young ones are as dear as a tenth of the work that they follow.
     """

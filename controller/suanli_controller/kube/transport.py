@@ -291,16 +291,16 @@ class Stream:
     """The bytes of a watch, chunk by chunk, as an async iterator.
 
     The first bytes after a silence come at once. While more keep coming, they are gathered for a while and come
-    together: waking up for each event by itself costs several times what the event does. `gather` is the first such
-    while and the longest, in seconds; it doubles where it brought several events (a line each) and halves where it
-    brought one, for which nobody need have waited.
+    together: waking up for each event by itself costs several times what the event does. `gather` is the shortest such
+    while and the longest, in seconds. `patience`, the next one, doubles where several events came (a line each) and
+    halves where one did, for which nobody need have waited.
     """
 
     def __init__(self, response: aiohttp.ClientResponse, gather: tuple[float, float]) -> None:
         self._content = response.content
         self._protocol = response.connection.protocol if response.connection is not None else None
         self._first, self._longest = gather
-        self._while = self._first
+        self.patience = self._first
         self._last = float("-inf")
         wire = self._protocol.transport if self._protocol is not None else None
         limit = getattr(wire, "set_read_buffer_limits", None)
@@ -311,14 +311,14 @@ class Stream:
         return self
 
     async def __anext__(self) -> bytes:
-        if time.monotonic() - self._last < 2 * self._while:
+        if time.monotonic() - self._last < 2 * self.patience:
             await self._gather()
         chunk = await self._content.readany()
         self._last = time.monotonic()
         if not chunk:
             raise StopAsyncIteration
-        found = 2 * self._while if chunk.count(b"\n") > 1 else self._while / 2
-        self._while = min(max(found, self._first), self._longest)
+        found = 2 * self.patience if chunk.count(b"\n") > 1 else self.patience / 2
+        self.patience = min(max(found, self._first), self._longest)
         return chunk
 
     def break_off(self) -> None:
@@ -330,7 +330,7 @@ class Stream:
             return  # all has come, or the connection is gone: what is left waits to be read, and no more follows
         self._protocol.pause_reading()
         try:
-            await asyncio.sleep(self._while)
+            await asyncio.sleep(self.patience)
         finally:
             if self._protocol.transport is not None:  # lost meanwhile: its end is told to the reader already
                 self._protocol.resume_reading()
