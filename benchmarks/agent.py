@@ -4,8 +4,8 @@ disk.
     python benchmarks/agent.py [--minutes 5] [--pods 10] [--starts 30] [--only suanli-agent|kubelet]
 
 Both run at once on one hub, each with a containerd and a Node of its own, and pods are started on one and on the other
-in turn: a machine's speed changes from minute to minute, and so both meet the same. The pod network of both is the one
-that `suanli-agent join` writes.
+in turn: a machine's speed changes from minute to minute. Thirty at once are started on one after the other. The pod
+network of both is the one that `suanli-agent join` writes.
 The kubelet is built from e2e/nodeconformance's Go module, or KUBELET names a program. Needs root and what
 e2e/suanli_containerd.py names.
 """

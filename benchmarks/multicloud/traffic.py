@@ -7,11 +7,12 @@ that a controller on this client can take, however little it thinks.
 
 import argparse
 import asyncio
+import contextlib
 import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from suanli_controller.reconcile import cluster
 from suanli_controller.reconcile import workload as reconciler
 
 NAME = "benchmarks.multicloud.traffic"
+READY = "ready"
 PLACES = 2
 
 
@@ -68,7 +70,12 @@ class Traffic:
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            raise SystemExit(f"one request failed: {task.exception()!r}")  # figures without it would be made up
 
     async def _carry_out(self, meta: Any) -> None:
         async with self._gate:
@@ -140,7 +147,7 @@ async def follow(hub: str, clouds: Sequence[str]) -> None:
             tasks.create_task(cache.run())
         for cache in traffic.caches:
             await cache.synced.wait()
-        print("ready", flush=True)
+        print(READY, flush=True)
 
 
 def _clients(hub: str, clouds: Sequence[str]) -> tuple[client.Client, list[client.Client]]:
@@ -169,21 +176,30 @@ def all_told(place: city.City, count: int) -> bool:
     return len(told) == count
 
 
+@contextlib.contextmanager
+def running(paths: Sequence[str]) -> Iterator[int]:
+    """The pid of a process with one controller's traffic, whose caches are filled."""
+    with subprocess.Popen([sys.executable, "-m", NAME, *paths], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            if READY not in (line.strip() for line in process.stdout):
+                raise RuntimeError("the traffic ended before it began")
+            yield process.pid
+        finally:
+            process.kill()
+
+
 def measure(count: int, namespaces: int) -> float:
     """Milliseconds of processor time for each workload."""
     with city.running() as place:
         place.operator.stop()
         workload.make_namespaces([place.hub, *place.clouds.values()], namespaces)
-        paths = [str(each.kubeconfig) for each in (place.hub, *place.clouds.values())]
-        with subprocess.Popen([sys.executable, "-m", NAME, *paths], stdout=subprocess.PIPE) as controller:
-            assert controller.stdout is not None
-            controller.stdout.readline()
+        with running([str(each.kubeconfig) for each in (place.hub, *place.clouds.values())]) as controller:
             time.sleep(SETTLE_SECONDS)
-            before = meters.cpu_seconds([controller.pid])
+            before = meters.cpu_seconds([controller])
             asyncio.run(post(place, count, namespaces))
             until(lambda: all_told(place, count), "all workloads told to run", seconds=300, every=2)
-            spent = meters.cpu_seconds([controller.pid]) - before
-            controller.kill()
+            spent = meters.cpu_seconds([controller]) - before
     return 1000 * spent / count
 
 

@@ -132,6 +132,6 @@ class _Info(msgspec.Struct):
 def _pid(info: Mapping[str, str]) -> int:
     """The pid in containerd's, CRI-O's and iSulad's verbose info; 0 where there is none."""
     try:
-        return msgspec.json.decode(info.get("info", "{}"), type=_Info).pid
+        return msgspec.json.decode(info.get("info", "{}"), type=_Info, strict=False).pid
     except msgspec.MsgspecError:
         return 0

@@ -39,9 +39,9 @@ class Sorts:
 
     def change(self, before: hardware.NodeFacts | None, after: hardware.NodeFacts | None) -> None:
         """A node came, is gone, or changed."""
-        old, new = _sort(before), _sort(after)
-        if old == new:
+        if before is not None and after is not None and _share_a_sort(before, after):
             return
+        old, new = _sort(before), _sort(after)
         if new is not None:
             self._nodes[new] += 1
             self._all = None if self._nodes[new] == 1 else self._all
@@ -50,6 +50,11 @@ class Sorts:
             if not self._nodes[old]:
                 del self._nodes[old]
                 self._all = None
+
+
+def _share_a_sort(one: hardware.NodeFacts, other: hardware.NodeFacts) -> bool:
+    """Nodes that are alike share these objects."""
+    return one.placeable is other.placeable and one.selectors is other.selectors
 
 
 def _sort(node: hardware.NodeFacts | None) -> Sort | None:

@@ -43,8 +43,7 @@ class _Totals:
     def request(self, node: NodeFacts, before: Mapping[str, int], after: Mapping[str, int]) -> None:
         _add(self.requested, before, -1)
         _add(self.requested, after, 1)
-        offered = _offered(node)
-        for resource in [each for each in after if each in offered]:
+        for resource in _offered(node).keys() & (before.keys() | after.keys()):
             self._fall(resource, _free(node, before, resource))
             self._rise(resource, _free(node, after, resource))
 
@@ -55,12 +54,12 @@ class _Totals:
         _add(self.allocatable, _offered(node), sign)
 
     def _rise(self, resource: str, free: int) -> None:
-        if free >= self.largest.get(resource, 0):
+        if free and free >= self.largest.get(resource, 0):
             self.largest[resource] = free
             self.stale.discard(resource)
 
     def _fall(self, resource: str, free: int) -> None:
-        if free >= self.largest.get(resource, 0):
+        if free and free >= self.largest.get(resource, 0):
             self.stale.add(resource)
 
     def amounts(self) -> centre.Amounts:
@@ -84,13 +83,16 @@ def _free(node: NodeFacts, requested: Mapping[str, int], resource: str) -> int:
 
 
 def _add(total: dict[str, int], more: Mapping[str, int], sign: int) -> None:
+    """What there is none of is left out, as where it never was: a box may name ever new resources."""
     for resource, amount in more.items():
-        total[resource] = total.get(resource, 0) + sign * amount
+        if changed := total.get(resource, 0) + sign * amount:
+            total[resource] = changed
+        else:
+            total.pop(resource, None)
 
 
 def _capped(total: Mapping[str, int]) -> dict[str, int]:
-    """What there is none of is left out, as where it never was."""
-    return quantity.capped({resource: amount for resource, amount in total.items() if amount}, quantity.MAX_TOTAL)
+    return quantity.capped(total, quantity.MAX_TOTAL)
 
 
 class Tally:
@@ -120,7 +122,7 @@ class Tally:
         node, before = self._nodes.get(key), self.requested_on(key)
         held = self._requested.setdefault(key, {})
         _add(held, amounts, sign)
-        if not any(held.values()):
+        if not held:
             del self._requested[key]  # nodes come and go under ever new names
         if node is not None:
             self._classes[node.class_name].request(node, before, quantity.capped(held))
@@ -144,7 +146,10 @@ class Tally:
                     found = max(found, _free(node, self._requested.get(key, {}), resource))
                 if found >= most:
                     break  # nobody can have more
-            totals.largest[resource] = found
+            if found:
+                totals.largest[resource] = found
+            else:
+                totals.largest.pop(resource, None)
         totals.stale.clear()
 
 

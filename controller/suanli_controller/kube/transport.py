@@ -287,21 +287,32 @@ class Transport:
         return self._ssl[1]
 
 
+def next_patience(patience: float, events: int, silence: float, bounds: tuple[float, float]) -> float:
+    """For how long, in seconds, events are gathered after some have come: twice as long where that brought several,
+    half as long where it brought one, for which nobody need have waited. After a silence it begins anew.
+
+    `silence`: for how long nothing came after the last such while. `bounds`: the shortest and the longest.
+    """
+    shortest, longest = bounds
+    if silence > 2 * patience:
+        return shortest
+    return min(max(2 * patience if events > 1 else patience / 2, shortest), longest)
+
+
 class Stream:
     """The bytes of a watch, chunk by chunk, as an async iterator.
 
     The first bytes after a silence come at once. While more keep coming, they are gathered for a while and come
     together: waking up for each event by itself costs several times what the event does. `gather` is the shortest such
-    while and the longest, in seconds. `patience`, the next one, doubles where several events came (a line each) and
-    halves where one did, for which nobody need have waited.
+    while and the longest, in seconds; between them see `next_patience`.
     """
 
     def __init__(self, response: aiohttp.ClientResponse, gather: tuple[float, float]) -> None:
         self._content = response.content
         self._protocol = response.connection.protocol if response.connection is not None else None
-        self._first, self._longest = gather
-        self.patience = self._first
-        self._last = float("-inf")
+        self._bounds = gather
+        self._patience = gather[0]
+        self._has_begun = False
         wire = self._protocol.transport if self._protocol is not None else None
         limit = getattr(wire, "set_read_buffer_limits", None)
         if limit is not None:
@@ -311,14 +322,14 @@ class Stream:
         return self
 
     async def __anext__(self) -> bytes:
-        if time.monotonic() - self._last < 2 * self.patience:
+        if self._has_begun:
             await self._gather()
+        self._has_begun, since = True, time.monotonic()
         chunk = await self._content.readany()
-        self._last = time.monotonic()
         if not chunk:
             raise StopAsyncIteration
-        found = 2 * self.patience if chunk.count(b"\n") > 1 else self.patience / 2
-        self.patience = min(max(found, self._first), self._longest)
+        silence = time.monotonic() - since
+        self._patience = next_patience(self._patience, chunk.count(b"\n"), silence, self._bounds)
         return chunk
 
     def break_off(self) -> None:
@@ -330,7 +341,7 @@ class Stream:
             return  # all has come, or the connection is gone: what is left waits to be read, and no more follows
         self._protocol.pause_reading()
         try:
-            await asyncio.sleep(self.patience)
+            await asyncio.sleep(self._patience)
         finally:
             if self._protocol.transport is not None:  # lost meanwhile: its end is told to the reader already
                 self._protocol.resume_reading()

@@ -46,22 +46,14 @@ async def test_a_watch_that_ends_while_its_events_are_gathered_ends_in_order() -
     assert b"".join(chunks) == b"one\ntwo\n"
 
 
-async def test_events_are_gathered_longer_only_where_that_brings_several() -> None:
+def test_events_are_gathered_longer_only_where_that_brings_several() -> None:
     """Else events that answer one another, each by itself, would keep people waiting for nothing."""
-    read: asyncio.Queue[None] = asyncio.Queue()
+    patience, seen = 0.01, []
+    for events in (1, 5, 5, 5, 1, 1):
+        patience = transport.next_patience(patience, events, 0, (0.01, 0.03))
+        seen.append(patience)
+    assert seen == [0.01, 0.02, 0.03, 0.03, 0.015, 0.01]
 
-    async def one_by_one_and_many(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        for text in [b"one\n"] * 3 + [b"of five\n" * 5] * 3 + [b"one\n"] * 2:
-            await answer.write(text)
-            await read.get()
-        return answer
 
-    patience = []
-    async with answering(one_by_one_and_many) as response:
-        stream = transport.Stream(response, (0.01, 0.03))
-        async for _ in stream:
-            patience.append(stream.patience)
-            read.put_nowait(None)
-    assert patience == [0.01, 0.01, 0.01, 0.02, 0.03, 0.03, 0.015, 0.01]
+def test_after_a_silence_gathering_begins_anew() -> None:
+    assert transport.next_patience(0.1, 9, 0.3, (0.02, 0.1)) == 0.02
