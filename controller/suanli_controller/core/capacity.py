@@ -101,25 +101,25 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._nodes: dict[str, NodeFacts] = {}
+        self.nodes: dict[str, NodeFacts] = {}
         self._requested: dict[str, dict[str, int]] = {}  # exact: pods are taken off again
         self._classes: dict[str, _Totals] = {}
 
     def put(self, key: str, node: NodeFacts | None) -> None:
         """Take in a node, what is new of it, or that it is gone."""
-        before, requested = self._nodes.pop(key, None), self.requested_on(key)
+        before, requested = self.nodes.pop(key, None), self.requested_on(key)
         if before is not None:
             totals = self._classes[before.class_name]
             totals.leave(key, before, requested)
             if not totals.nodes:
                 del self._classes[before.class_name]
         if node is not None:
-            self._nodes[key] = node
+            self.nodes[key] = node
             self._classes.setdefault(node.class_name, _Totals()).take(key, node, requested)
 
     def request(self, key: str, amounts: Mapping[str, int], sign: int) -> None:
         """Add (1) or take away (-1) what a pod requests on a node, known or not."""
-        node, before = self._nodes.get(key), self.requested_on(key)
+        node, before = self.nodes.get(key), self.requested_on(key)
         held = self._requested.setdefault(key, {})
         _add(held, amounts, sign)
         if not held:
@@ -140,7 +140,7 @@ class Tally:
     def _renew(self, totals: _Totals) -> None:
         """Find the largest free amounts anew where a node that had one has it no more."""
         for resource in totals.stale:
-            most, found = totals.largest.get(resource, 0), 0
+            most, found = totals.largest.pop(resource, 0), 0
             for key, node in totals.nodes.items():
                 if resource in _offered(node):
                     found = max(found, _free(node, self._requested.get(key, {}), resource))
@@ -148,8 +148,6 @@ class Tally:
                     break  # nobody can have more
             if found:
                 totals.largest[resource] = found
-            else:
-                totals.largest.pop(resource, None)
         totals.stale.clear()
 
 

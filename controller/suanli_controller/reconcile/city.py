@@ -41,7 +41,6 @@ class TargetState:
     cluster: str  # HUB or Cloud/NAME: whose API server carries its objects
     profiles: Sequence[cloud.NodeProfile]
     reader: hardware.Reader
-    nodes: dict[str, hardware.NodeFacts] = field(default_factory=dict)
     draining: bool = False  # our replicas should leave
     examined: bool = True  # false: whether it answers is not known yet
     recount: bool = True  # capacity changed since it was written last
@@ -49,6 +48,11 @@ class TargetState:
     tally: capacity.Tally = field(default_factory=capacity.Tally)  # of nodes and pods
     _sorts: affinity.Sorts = field(default_factory=affinity.Sorts)
     _terms: tuple[Any, dict[tuple[bytes, str], hardware.Terms]] = (None, {})  # made from what, and by whose wishes
+
+    @property
+    def nodes(self) -> Mapping[str, hardware.NodeFacts]:
+        """By name."""
+        return self.tally.nodes
 
     @property
     def sorts(self) -> tuple[affinity.Sort, ...]:
@@ -72,9 +76,7 @@ class TargetState:
 
     def put(self, name: str, facts: hardware.NodeFacts | None) -> None:
         """Take in a node, or that it is gone."""
-        self._sorts.change(self.nodes.pop(name, None), facts)
-        if facts is not None:
-            self.nodes[name] = facts
+        self._sorts.change(self.nodes.get(name), facts)
         self.tally.put(name, facts)
         self.recount = True
 

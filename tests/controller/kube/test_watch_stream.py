@@ -1,31 +1,11 @@
 """The bytes of a watch as they are gathered, against a real HTTP server."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 from aiohttp import web
 
 from suanli_controller.kube import transport
-
-
-@contextlib.asynccontextmanager
-async def answering(
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-) -> AsyncIterator[aiohttp.ClientResponse]:
-    app = web.Application()
-    app.router.add_get("/", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        port = runner.addresses[0][1]
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as response:
-            yield response
-    finally:
-        await runner.cleanup()
 
 
 async def events_then_the_end(request: web.Request) -> web.StreamResponse:
@@ -41,9 +21,19 @@ async def events_then_the_end(request: web.Request) -> web.StreamResponse:
 
 async def test_a_watch_that_ends_while_its_events_are_gathered_ends_in_order() -> None:
     """The end has come, and events wait to be read: there is no connection left to pause."""
-    async with answering(events_then_the_end) as response:
-        chunks = [chunk async for chunk in transport.Stream(response, (0.2, 0.2))]
-    assert b"".join(chunks) == b"one\ntwo\n"
+    app = web.Application()
+    app.router.add_get("/", events_then_the_end)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        port = runner.addresses[0][1]
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as response:
+            chunks = [chunk async for chunk in transport.Stream(response, (0.2, 0.2))]
+        assert b"".join(chunks) == b"one\ntwo\n"
+    finally:
+        await runner.cleanup()
 
 
 def test_events_are_gathered_longer_only_where_that_brings_several() -> None:
